@@ -1,0 +1,132 @@
+"""Feature sets in the store: register one, fill it in batches, make it the current one of its modality.
+
+A feature set is named by a fingerprint of what makes its vectors, so the same encoder run twice is the same set: a run
+that was interrupted goes on where it stopped. Vectors belong to contents; items point to contents.
+"""
+
+import json
+
+import polars as pl
+
+from schemas import fingerprint, queries
+from schemas.contracts import EncoderIdentity, FeatureSet, Modality
+from schemas.errors import FeatureMissing
+from schemas.store import Store
+
+
+def register(store: Store, modality: Modality, identity: EncoderIdentity) -> FeatureSet:
+    """The feature set of this encoder, created with its empty vector table where the store has none yet.
+
+    Args:
+        store: open for writing.
+        modality: what is embedded.
+        identity: what embeds it. Library versions are recorded but are no part of the name.
+
+    Raises:
+        StoreError: if the store cannot be written.
+    """
+    sql, templates = _sql(), queries.load("schemas.sql", "vectors.sql")
+    assert identity.width > 0
+    name = fingerprint.of_value(
+        [modality.value, identity.encoder, identity.weights, identity.weights_sha256, identity.width, identity.pooling, identity.parameters]
+    )
+    with store.transaction():
+        found = store.query(sql["find"], fingerprint=name)
+        if found.height:
+            return FeatureSet(found["feature_set_id"].item(), modality, identity, name)
+        number = int(store.query(sql["next_id"])["id"].item())
+        store.run(
+            sql["register"], feature_set_id=number, modality=modality.value, encoder=identity.encoder, weights=identity.weights,
+            weights_sha256=identity.weights_sha256, width=identity.width, pooling=identity.pooling,
+            parameters=json.dumps(identity.parameters, sort_keys=True), versions=json.dumps(identity.versions, sort_keys=True), fingerprint=name,
+        )  # fmt: skip
+        store.run(templates["create_table"].format(feature_set_id=number, width=identity.width))
+    return FeatureSet(number, modality, identity, name)
+
+
+def vectors_table(feature_set: FeatureSet) -> str:
+    """Name of the table that holds a set's vectors: content_sha256, vector FLOAT[width]."""
+    return f"vectors_{feature_set.feature_set_id}"
+
+
+def append_vectors(store: Store, feature_set: FeatureSet, vectors: pl.DataFrame) -> None:
+    """Add embedded contents. Call inside a transaction, together with whatever must be true at the same time.
+
+    Args:
+        store: open for writing.
+        feature_set: the set they belong to.
+        vectors: `content_sha256` String and `vector` Array(Float32, width); contents not in the set yet.
+
+    Raises:
+        StoreError: if a vector has another width.
+    """
+    store.append(vectors_table(feature_set), vectors)
+
+
+def append_rows(store: Store, feature_set: FeatureSet, rows: pl.DataFrame) -> None:
+    """Point items at contents that have a vector.
+
+    Args:
+        store: open for writing.
+        feature_set: the set they belong to.
+        rows: `item_idx`, `position`, `content_sha256`.
+    """
+    store.append("feature_rows", rows.with_columns(pl.lit(feature_set.feature_set_id, dtype=pl.Int32).alias("feature_set_id")))
+
+
+def finish(store: Store, feature_set: FeatureSet, *, n_failed: int, seconds: float) -> None:
+    """Record the counts of a set and show it as `features_<modality>`, in one transaction.
+
+    Args:
+        store: open for writing, not in a transaction.
+        feature_set: the set to finish.
+        n_failed: assets that could not be embedded.
+        seconds: time this run took; added to that of earlier, interrupted ones.
+    """
+    sql = _sql()
+    with store.transaction():
+        store.run(sql["finish"], feature_set_id=feature_set.feature_set_id, n_failed=n_failed, seconds=seconds)
+        store.run(sql["make_current"], feature_set_id=feature_set.feature_set_id, modality=feature_set.modality.value)
+        show(store, feature_set)
+
+
+def show(store: Store, feature_set: FeatureSet) -> None:
+    """Make `features_<modality>` read this set."""
+    template = queries.load("schemas.sql", "vectors.sql")["show"]
+    store.run(
+        template.format(modality=feature_set.modality.value, feature_set_id=feature_set.feature_set_id, width=feature_set.identity.width)
+    )
+
+
+def current(store: Store) -> dict[Modality, FeatureSet]:
+    """The feature set each `features_<modality>` shows, in the order of `Modality`; modalities without one are left out."""
+    rows = {row["modality"]: row for row in store.query(_sql()["current"]).iter_rows(named=True)}
+    return {modality: _from_row(rows[modality.value]) for modality in Modality if modality.value in rows}
+
+
+def current_of(store: Store, modality: Modality) -> FeatureSet:
+    """The current feature set of one modality.
+
+    Raises:
+        FeatureMissing: if it has none; the message names the command that makes one.
+    """
+    sets = current(store)
+    if modality not in sets:
+        known = ",".join(sets) or "none yet"
+        raise FeatureMissing(
+            f"{modality} has no feature set in {store.path}. Run `python cli.py extract --modality {modality} --store {store.path}`, "
+            f"or name others with --modalities (present: {known})."
+        )
+    return sets[modality]
+
+
+def _from_row(row: dict[str, object]) -> FeatureSet:
+    identity = EncoderIdentity(
+        encoder=str(row["encoder"]), weights=str(row["weights"]), weights_sha256=str(row["weights_sha256"]), width=int(str(row["width"])),
+        pooling=str(row["pooling"]), parameters=json.loads(str(row["parameters"])), versions=json.loads(str(row["versions"])),
+    )  # fmt: skip
+    return FeatureSet(int(str(row["feature_set_id"])), Modality(str(row["modality"])), identity, str(row["fingerprint"]))
+
+
+def _sql() -> dict[str, str]:
+    return queries.load("schemas.sql", "feature_sets.sql")

@@ -1,0 +1,26 @@
+Feature sets: finding, registering, filling and showing them.
+
+-- name: find
+SELECT feature_set_id, finished_at IS NOT NULL AS finished FROM feature_sets WHERE fingerprint = $fingerprint;
+
+-- name: current
+-- The feature set that features_<modality> shows, one row a modality that has one.
+SELECT feature_set_id, modality, encoder, weights, weights_sha256, width, pooling, parameters, versions, fingerprint
+FROM feature_sets WHERE is_current ORDER BY modality;
+
+-- name: next_id
+SELECT coalesce(max(feature_set_id), 0) + 1 AS id FROM feature_sets;
+
+-- name: register
+INSERT INTO feature_sets VALUES ($feature_set_id, $modality, $encoder, $weights, $weights_sha256, $width, $pooling, $parameters, $versions,
+    $fingerprint, false, 0, 0, 0, 0, make_timestamp(epoch_us(now())), NULL);
+
+-- name: finish
+UPDATE feature_sets SET
+    n_contents = (SELECT count(DISTINCT content_sha256) FROM feature_rows WHERE feature_set_id = $feature_set_id),
+    n_items = (SELECT count(DISTINCT item_idx) FROM feature_rows WHERE feature_set_id = $feature_set_id),
+    n_failed = $n_failed, seconds = seconds + $seconds, finished_at = make_timestamp(epoch_us(now()))
+WHERE feature_set_id = $feature_set_id;
+
+-- name: make_current
+UPDATE feature_sets SET is_current = (feature_set_id = $feature_set_id) WHERE modality = $modality;

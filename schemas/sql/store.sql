@@ -1,0 +1,16 @@
+The store's own bookkeeping.
+
+-- name: applied_migrations
+SELECT version, sha256 FROM schema_migrations ORDER BY version;
+
+-- name: has_migrations
+SELECT count(*) AS n FROM duckdb_tables() WHERE table_name = 'schema_migrations';
+
+-- name: create_migrations
+CREATE TABLE schema_migrations (version INTEGER PRIMARY KEY, file VARCHAR NOT NULL, sha256 VARCHAR NOT NULL, applied_at TIMESTAMP NOT NULL);
+
+-- name: record_migration
+INSERT INTO schema_migrations VALUES ($version, $file, $sha256, make_timestamp(epoch_us(now())));
+
+-- name: table_names
+SELECT table_name FROM duckdb_tables() WHERE NOT internal ORDER BY table_name;

@@ -1,0 +1,28 @@
+Templates for the per-set tables and the views over them. The only placeholders are a width and a set number, both
+integers of our own, and a modality out of the fixed three; nothing from outside is ever put here.
+
+-- name: create_table
+CREATE TABLE vectors_{feature_set_id} (content_sha256 VARCHAR NOT NULL, vector FLOAT[{width}] NOT NULL);
+
+-- name: show
+-- An item with one content shows that content's vector; with several, their mean.
+CREATE OR REPLACE VIEW features_{modality} AS
+WITH counted AS (
+    SELECT item_idx, count(*) AS n, min(content_sha256) AS content_sha256 FROM feature_rows
+    WHERE feature_set_id = {feature_set_id} GROUP BY item_idx
+), several AS (
+    SELECT r.item_idx, d.axis, avg(v.vector[d.axis]) AS mean
+    FROM feature_rows AS r JOIN counted AS c ON c.item_idx = r.item_idx AND c.n > 1
+    JOIN vectors_{feature_set_id} AS v ON v.content_sha256 = r.content_sha256
+    CROSS JOIN range(1, {width} + 1) AS d (axis)
+    WHERE r.feature_set_id = {feature_set_id} GROUP BY r.item_idx, d.axis
+)
+SELECT i.item_idx, i.item_key, v.vector
+FROM counted AS c JOIN vectors_{feature_set_id} AS v USING (content_sha256) JOIN items AS i USING (item_idx) WHERE c.n = 1
+UNION ALL
+SELECT i.item_idx, i.item_key, s.vector
+FROM (SELECT item_idx, list(mean ORDER BY axis)::FLOAT[{width}] AS vector FROM several GROUP BY item_idx) AS s JOIN items AS i USING (item_idx);
+
+-- name: show_nothing
+CREATE OR REPLACE VIEW features_{modality} AS
+SELECT item_idx, item_key, NULL::FLOAT[1] AS vector FROM items WHERE false;

@@ -1,0 +1,241 @@
+"""The store: one DuckDB file that holds a dataset at every stage, readable with SQL.
+
+Promises: opening for writing brings the file to this version's schema or changes nothing; opening for reading never
+changes it; a transaction happens wholly or not at all; values are bound; results come as polars frames. This is the only
+module that imports duckdb.
+"""
+
+import importlib.resources
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+import duckdb
+import polars as pl
+
+from schemas import fingerprint, queries
+from schemas.contracts import Modality
+from schemas.errors import QueryError, StoreError, StoreLocked
+
+Mode = Literal["read", "write"]
+
+LOCK_POLL_S = 0.1
+#: DuckDB's own working memory; larger sorts and joins go to disk beside the store.
+WORKING_MEMORY = "1GB"
+SETTINGS = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false", "memory_limit": WORKING_MEMORY}
+
+
+class Store:
+    """An open store. Use as a context manager, and hold it for writing only as long as a transaction needs.
+
+    Example:
+        >>> with Store(":memory:", mode="write") as store:
+        ...     store.query("SELECT count(*) AS items FROM items").item()
+        0
+    """
+
+    def __init__(self, path: Path | str, *, mode: Mode, wait_s: float = 5.0) -> None:
+        """Open a store.
+
+        Args:
+            path: the DuckDB file; created when absent and the mode is `write`. `:memory:` keeps everything in memory.
+            mode: `read` never changes the file; `write` creates or migrates it and excludes other processes.
+            wait_s: seconds to wait for another process to let go of the file.
+
+        Raises:
+            StoreLocked: if another process still holds it after `wait_s`.
+            StoreError: if it is absent (for reading), no DuckDB file, or of another schema version.
+        """
+        self.path = Path(path)
+        self.mode = mode
+        self._connection = _connect(self.path, mode=mode, wait_s=wait_s)
+        try:
+            if mode == "write":
+                self._migrate()
+            else:
+                self._refuse_other_version()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file. Closing twice is harmless."""
+        self._connection.close()
+
+    def query(self, sql: str, /, **values: object) -> pl.DataFrame:
+        """Rows of one SELECT.
+
+        Args:
+            sql: the statement, with `$name` where a value goes.
+            values: the values to bind.
+
+        Raises:
+            StoreError: if DuckDB refuses the statement.
+        """
+        with self._named_errors():
+            return self._connection.sql(sql, params=values or None).pl()
+
+    def stream(self, sql: str, /, *, rows: int, **values: object) -> Iterator[pl.DataFrame]:
+        """Rows of one SELECT in frames of at most about `rows` rows, never all in memory at once.
+
+        Raises:
+            StoreError: if DuckDB refuses the statement.
+        """
+        with self._named_errors():
+            reader = self._connection.sql(sql, params=values or None).to_arrow_reader(rows)
+            for batch in reader:
+                yield pl.DataFrame(pl.from_arrow(batch))
+
+    def run(self, sql: str, /, **values: object) -> None:
+        """One statement that returns nothing worth having.
+
+        Raises:
+            StoreError: if DuckDB refuses the statement, or the store is open for reading.
+        """
+        with self._named_errors():
+            self._connection.sql(sql, params=values or None)
+
+    def append(self, table: str, frame: pl.DataFrame) -> None:
+        """Add rows to a table, columns matched by name; columns the frame lacks become NULL.
+
+        Args:
+            table: a table of this store (temporary ones included).
+            frame: the rows.
+
+        Raises:
+            StoreError: if a column or type does not fit, or a constraint is broken.
+        """
+        known = self.query(queries.load("schemas.sql", "store.sql")["table_names"])["table_name"].to_list()
+        assert table in known, f"no table {table!r} to append to"
+        with self._named_errors(), self.registered("incoming", frame):
+            self._connection.sql(f'INSERT INTO "{table}" BY NAME SELECT * FROM incoming')
+
+    @contextmanager
+    def registered(self, name: str, frame: pl.DataFrame) -> Iterator[None]:
+        """Let statements read a frame under a name, without copying it into the file."""
+        self._connection.register(name, frame)
+        try:
+            yield
+        finally:
+            self._connection.unregister(name)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Everything inside happens, or, on any error or kill, none of it."""
+        with self._named_errors():
+            self._connection.begin()
+        try:
+            yield
+        except BaseException:
+            self._connection.rollback()
+            raise
+        with self._named_errors():
+            self._connection.commit()
+
+    def confine(self) -> None:
+        """Bar this connection from every file but its own, for statements that a user wrote."""
+        self._connection.sql("SET enable_external_access = false")
+        self._connection.sql("SET lock_configuration = true")
+
+    def user_query(self, sql: str) -> pl.DataFrame:
+        """Rows of a statement a user wrote.
+
+        Raises:
+            QueryError: with DuckDB's own words, if it is refused.
+        """
+        try:
+            relation = self._connection.sql(sql)
+            return pl.DataFrame() if relation is None else relation.pl()
+        except duckdb.Error as error:
+            raise QueryError(f"DuckDB refused the statement: {error}") from error
+
+    def violations(self) -> dict[str, pl.DataFrame]:
+        """The rows that break each invariant in `checks/`, by rule name; empty frames where all is well."""
+        return {name: self.query(sql) for name, sql in documents("schemas.checks")}
+
+    def _migrate(self) -> None:
+        statements = queries.load("schemas.sql", "store.sql")
+        migrations = documents("schemas.ddl")
+        applied = self._applied_migrations()
+        self._refuse_foreign_migrations(applied)
+        with self.transaction():
+            if not applied:
+                self.run(statements["create_migrations"])
+            for version, (name, sql) in enumerate(migrations[len(applied) :], start=len(applied) + 1):
+                self.run(sql)
+                self.run(statements["record_migration"], version=version, file=name, sha256=fingerprint.of_text(sql))
+            if len(applied) < len(migrations):
+                self._create_views()
+
+    def _create_views(self) -> None:
+        empty = queries.load("schemas.sql", "vectors.sql")["show_nothing"]
+        for modality in Modality:
+            self.run(empty.format(modality=modality.value))
+        for _, sql in documents("schemas.views"):
+            self.run(sql)
+
+    def _applied_migrations(self) -> Sequence[str]:
+        statements = queries.load("schemas.sql", "store.sql")
+        if not self.query(statements["has_migrations"]).item():
+            others = self.query(statements["table_names"])["table_name"].to_list()
+            if others:
+                raise StoreError(f"{self.path} is a DuckDB file of something else (it holds {', '.join(others[:3])}). Name another file with --store.")
+            return []
+        return self.query(statements["applied_migrations"])["sha256"].to_list()
+
+    def _refuse_foreign_migrations(self, applied: Sequence[str]) -> None:
+        ours = [fingerprint.of_text(sql) for _, sql in documents("schemas.ddl")]
+        if list(applied) != ours[: len(applied)]:
+            raise StoreError(f"{self.path} was written by another version of this toolkit. Use that version, or pull into a new file.")
+
+    def _refuse_other_version(self) -> None:
+        applied = self._applied_migrations()
+        self._refuse_foreign_migrations(applied)
+        if len(applied) < len(documents("schemas.ddl")):
+            raise StoreError(f"{self.path} has an older schema. Run any writing command on it once, e.g. `python cli.py pull`, to bring it up to date.")
+
+    @contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except duckdb.Error as error:
+            raise StoreError(f"{self.path}: {error}") from error
+
+
+def documents(package: str) -> list[tuple[str, str]]:
+    """Name and text of each `.sql` file of a package, in the order of file names."""
+    files = sorted(importlib.resources.files(package).iterdir(), key=lambda f: f.name)
+    return [(f.name.removesuffix(".sql"), f.read_text(encoding="utf-8")) for f in files if f.name.endswith(".sql")]
+
+
+def _connect(path: Path, *, mode: Mode, wait_s: float) -> duckdb.DuckDBPyConnection:
+    deadline = time.monotonic() + wait_s
+    if mode == "read" and not path.exists():
+        raise StoreError(f"There is no store at {path}. Make one with `python cli.py pull`, or name yours with --store.")
+    if str(path) != ":memory:" and not path.absolute().parent.is_dir():
+        raise StoreError(f"The folder {path.absolute().parent} of the store does not exist. Create it, or name another file with --store.")
+    while True:
+        try:
+            return duckdb.connect(str(path), read_only=mode == "read", config=dict(SETTINGS))
+        except duckdb.IOException as error:
+            if "lock" not in str(error):
+                raise StoreError(f"{path} cannot be opened: {error}") from error
+            if time.monotonic() >= deadline:
+                raise StoreLocked(f"{path} is held by another process ({_holder(error)}). Wait for it to finish or stop it, then run this again.") from error
+            time.sleep(LOCK_POLL_S)
+        except duckdb.Error as error:
+            raise StoreError(f"{path} cannot be opened: {error}") from error
+
+
+def _holder(error: duckdb.IOException) -> str:
+    _, found, rest = str(error).partition("(PID ")
+    return f"process {rest.partition(')')[0]}" if found else "unknown process"
