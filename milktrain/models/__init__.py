@@ -1,0 +1,60 @@
+"""Recommenders, one file each; the folder is the registry. See README.md for how to add one."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Training triples: the user interacted with the positive, and not with the negative.
+
+    Shapes:
+        users, positives, negatives: (B,) int64 indices.
+    """
+
+    users: Tensor
+    positives: Tensor
+    negatives: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a model may know of items.
+
+    Shapes:
+        features: M matrices (V, d_m) float32, imputed and scaled, all finite.
+        available: (V, M) bool, False where a row is imputed.
+        is_train: (V,) bool.
+    """
+
+    features: tuple[Tensor, ...]
+    available: Tensor
+    is_train: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """What one step minimises.
+
+    Shapes:
+        total: () to be differentiated.
+        parts: detached scalars or vectors by name, for the log.
+    """
+
+    total: Tensor
+    parts: dict[str, Tensor]
+
+
+class Recommender(Protocol):
+    """What training and evaluation ask of every model."""
+
+    def losses(self, batch: Batch, *, generator: np.random.Generator) -> Losses:
+        """The objective on one batch; `generator` feeds whatever the model draws anew at every step."""
+        ...
+
+    def scores(self, users: Tensor, items: Tensor) -> Tensor:
+        """(U, C) preference of each user for each item, higher is better."""
+        ...
