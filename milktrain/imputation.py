@@ -38,7 +38,7 @@ def mean_of_training_items(features: Tensor, available: Tensor, *, is_train: Ten
     if not bool(observed.any()):
         raise FeatureMissing(f"No training item has {modality}, so there is no mean to stand in for it. Train with --modalities without {modality}.")
     total = torch.zeros(features.shape[1], dtype=torch.float64)
-    for rows in observed.nonzero().squeeze(1).split(CHUNK_ROWS):
+    for rows in torch.split(observed.nonzero().squeeze(1), CHUNK_ROWS):
         total += features[rows].sum(dim=0, dtype=torch.float64)
     filled = features.clone()
     filled[~available] = (total / int(observed.sum())).to(features.dtype)

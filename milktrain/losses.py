@@ -29,21 +29,22 @@ def bpr(gap: Tensor) -> Tensor:
     return F.softplus(-gap).mean(dim=0)
 
 
-def alignment(embeddings: Tensor, available: Tensor) -> Tensor:
+def alignment(embeddings: Tensor, available: Tensor, *, squared_norm: bool = False) -> Tensor:
     """Squared distance between the modalities of an item, where it has both.
 
-    Every pair of modalities contributes the mean over the items that have both, and over the width; pairs that no item
-    has contribute nothing.
+    Every pair of modalities contributes the mean over the items that have both; pairs that no item has contribute nothing.
 
     Args:
         embeddings: (N, M, D) one row an item.
         available: (N, M) bool, the matrix A: imputed modalities are False and stay out.
+        squared_norm: take the squared length of the difference, as eq. 6 reads, rather than its mean over the width, as the
+            authors' code does.
 
     Returns:
         () sum over the pairs m < m'.
 
     Source:
-        eq. 6, normalised by items and width as the authors' code does.
+        eq. 6, with the mean over items for its sum, so that the weight does not depend on the batch size.
 
     Example:
         >>> c = torch.tensor([[[0.0, 0.0], [1.0, 3.0]]])
@@ -54,6 +55,7 @@ def alignment(embeddings: Tensor, available: Tensor) -> Tensor:
     for a, b in combinations(range(embeddings.shape[1]), 2):
         both = (available[:, a] & available[:, b]).to(embeddings.dtype)  # (N,)
         distance = (embeddings[:, a] - embeddings[:, b]).square().mean(dim=-1)  # (N,)
+        distance = distance * embeddings.shape[2] if squared_norm else distance
         total = total + (distance * both).sum() / both.sum().clamp(min=1)
     return total
 

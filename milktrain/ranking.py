@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from milktrain.models import Recommender
+from milktrain.models import Scorer
 from schemas.errors import BadValue, TrainingDiverged
 
 #: Score cells computed at a time: 4 M cells are 16 MB of scores and 32 MB of sort keys.
@@ -35,7 +35,7 @@ class Ranking:
     top: Tensor
 
 
-def rank(model: Recommender, *, pairs: Tensor, candidates: Tensor, k: int, tie_seed: int = TIE_SEED) -> Ranking:
+def rank(model: Scorer, *, pairs: Tensor, candidates: Tensor, k: int, tie_seed: int = TIE_SEED) -> Ranking:
     """Rank all candidates for every user that has a relevant one.
 
     Args:
@@ -72,11 +72,13 @@ def rank(model: Recommender, *, pairs: Tensor, candidates: Tensor, k: int, tie_s
     return Ranking(users, torch.cat(hits), torch.bincount(row, minlength=len(users)), torch.cat(tops))
 
 
-def _scores(model: Recommender, users: Tensor, candidates: Tensor) -> Tensor:
+def _scores(model: Scorer, users: Tensor, candidates: Tensor) -> Tensor:
     with torch.inference_mode():
         scores = model.scores(users, candidates).float()
     if bool(scores.isnan().any()):
-        raise TrainingDiverged("The model gave a score that is not a number. Look at the features with `python cli.py check`, or lower the learning rate.")
+        raise TrainingDiverged(
+            "The model gave a score that is not a number. Look at the features with `python cli.py check`, or lower the learning rate."
+        )
     return scores
 
 

@@ -2,3 +2,5 @@
 
 Nothing in here knows how data is prepared or how a model is trained.
 """
+
+__version__ = "0.1.0"

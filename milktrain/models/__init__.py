@@ -36,6 +36,20 @@ class Content:
 
 
 @dataclass(frozen=True, slots=True)
+class Task:
+    """What a model is built for.
+
+    Shapes:
+        content: of all V items.
+        train: (n, 2) int64 user, item.
+    """
+
+    content: Content
+    n_users: int
+    train: Tensor
+
+
+@dataclass(frozen=True, slots=True)
 class Losses:
     """What one step minimises.
 
@@ -48,13 +62,17 @@ class Losses:
     parts: dict[str, Tensor]
 
 
-class Recommender(Protocol):
-    """What training and evaluation ask of every model."""
-
-    def losses(self, batch: Batch, *, generator: np.random.Generator) -> Losses:
-        """The objective on one batch; `generator` feeds whatever the model draws anew at every step."""
-        ...
+class Scorer(Protocol):
+    """What evaluation asks of every model."""
 
     def scores(self, users: Tensor, items: Tensor) -> Tensor:
         """(U, C) preference of each user for each item, higher is better."""
+        ...
+
+
+class Trainable(Scorer, Protocol):
+    """What training asks of a model that learns; it is a `torch.nn.Module` besides."""
+
+    def losses(self, batch: Batch, *, generator: np.random.Generator) -> Losses:
+        """The objective on one batch; `generator` feeds whatever the model draws anew at every step."""
         ...

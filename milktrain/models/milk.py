@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from milktrain import environments, losses
-from milktrain.models import Batch, Content, Losses
+from milktrain.config import TrainConfig
+from milktrain.models import Batch, Content, Losses, Task
 
 
 class Milk(nn.Module):
@@ -28,6 +29,7 @@ class Milk(nn.Module):
         reg: weight of the regularisation.
         reduction: how the environments' losses become one: `sum` as the authors' code, `mean` as eq. 14.
         unbiased: whether the variance divides by E - 1.
+        alignment: `mean_square`: over the width, as the authors' code; `squared_norm`: as eq. 6.
         regularisation: `batch`: mean over the batch of |u|^2 + |z_pos|^2 + |z_neg|^2 in the uniform environment, as the authors'
             code; `parameters`: the squared length of all parameters, as eq. 16.
         generator: draws the initial weights.
@@ -35,12 +37,13 @@ class Milk(nn.Module):
 
     def __init__(
         self, content: Content, *, n_users: int, dim: int, alpha: float, beta: float, lam: float, reg: float,
-        reduction: Literal["sum", "mean"], unbiased: bool, regularisation: Literal["batch", "parameters"], generator: torch.Generator,
+        reduction: Literal["sum", "mean"], unbiased: bool, alignment: Literal["mean_square", "squared_norm"],
+        regularisation: Literal["batch", "parameters"], generator: torch.Generator,
     ) -> None:  # fmt: skip
         super().__init__()
         self.content = content
         self.alpha, self.beta, self.lam, self.reg = alpha, beta, lam, reg
-        self.reduction, self.unbiased, self.regularisation = reduction, unbiased, regularisation
+        self.reduction, self.unbiased, self.alignment, self.regularisation = reduction, unbiased, alignment, regularisation
         self.users = nn.Embedding(n_users, dim, _weight=torch.empty(n_users, dim).normal_(0, 0.1, generator=generator))
         self.extractors = nn.ModuleList(_linear(matrix.shape[1], dim, generator=generator) for matrix in content.features)
 
@@ -81,7 +84,8 @@ class Milk(nn.Module):
         spread = losses.variance(per_environment, unbiased=self.unbiased)  # eq. 14
         # Positives are training items; an imputed modality is a constant that alignment must not pull others towards.
         is_positive = torch.zeros(len(items), dtype=torch.bool, device=items.device).index_fill_(0, positive, True)  # (N,)
-        align = losses.alignment(c, self.content.available[items] & is_positive[:, None])  # eq. 6
+        both_known = self.content.available[items] & is_positive[:, None]  # (N, M)
+        align = losses.alignment(c, both_known, squared_norm=self.alignment == "squared_norm")  # eq. 6
         norm = self._regularisation(u, c_pos.mean(dim=1), c_neg.mean(dim=1))
         task = per_environment.sum() if self.reduction == "sum" else per_environment.mean()
         total = task + self.beta * spread + self.lam * align + self.reg * norm  # eq. 16
@@ -90,7 +94,8 @@ class Milk(nn.Module):
 
     def scores(self, users: Tensor, items: Tensor) -> Tensor:
         """(U, C) scores in the uniform environment, eq. 18: missing modalities count with their stand-in."""
-        return self.users(users) @ self.embed(items).mean(dim=1).T
+        scores: Tensor = self.users(users) @ self.embed(items).mean(dim=1).T
+        return scores
 
     def _regularisation(self, u: Tensor, z_pos: Tensor, z_neg: Tensor) -> Tensor:
         if self.regularisation == "parameters":
@@ -98,9 +103,12 @@ class Milk(nn.Module):
         return (u.square().sum(dim=1) + z_pos.square().sum(dim=1) + z_neg.square().sum(dim=1)).mean()
 
 
-def build(content: Content, *, n_users: int, settings: dict[str, object], generator: torch.Generator) -> Milk:
-    """The model from the fields of a training configuration that concern it."""
-    return Milk(content, n_users=n_users, generator=generator, **settings)  # type: ignore[arg-type]
+def build(task: Task, config: TrainConfig, *, generator: torch.Generator) -> Milk:
+    """MILK for a task; `generator` draws the initial weights."""
+    return Milk(
+        task.content, n_users=task.n_users, dim=config.dim, alpha=config.alpha, beta=config.beta, lam=config.lam, reg=config.reg,
+        reduction=config.reduction, unbiased=config.unbiased, alignment=config.alignment, regularisation=config.regularisation, generator=generator,
+    )  # fmt: skip
 
 
 def _linear(n_in: int, n_out: int, *, generator: torch.Generator) -> nn.Linear:
@@ -110,5 +118,3 @@ def _linear(n_in: int, n_out: int, *, generator: torch.Generator) -> nn.Linear:
         for parameter in layer.parameters():
             parameter.uniform_(-bound, bound, generator=generator)
     return layer
-
-

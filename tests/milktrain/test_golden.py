@@ -42,7 +42,7 @@ def _content(golden, mode):
 def _model(golden, mode, state):
     model = Milk(
         _content(golden, mode), n_users=60, dim=8, alpha=0.3, beta=50.0, lam=0.05, reg=1e-4,
-        reduction="sum", unbiased=True, regularisation="batch", generator=torch.Generator(),
+        reduction="sum", unbiased=True, alignment="mean_square", regularisation="batch", generator=torch.Generator(),
     )  # fmt: skip
     names = {
         "users.weight": "user_emb.weight", "extractors.0.weight": "image_linear.weight", "extractors.0.bias": "image_linear.bias",

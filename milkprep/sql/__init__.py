@@ -1,0 +1,1 @@
+"""SQL of the preparation side, kept as named statements."""

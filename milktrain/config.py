@@ -1,0 +1,98 @@
+"""The settings of a training run: strict, frozen, complete; every problem reported at once; no file is read here but presets.
+
+A run is described by a preset, the changes a user makes to it, and nothing else.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from schemas.errors import BadValue
+from schemas.plugins import check_known
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class TrainConfig(BaseModel):
+    """Everything that shapes a run besides the data."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    preset: str = Field(description="name of the preset these settings started from")
+    dim: Count = Field(description="width of the shared space")
+    alpha: Positive = Field(description="concentration of the Dirichlet draw; small: one modality dominates an environment")
+    beta: NotNegative = Field(description="weight of the variance over environments; 0 switches invariance off")
+    lam: NotNegative = Field(description="weight of the alignment; 0 switches it off")
+    reg: NotNegative = Field(description="weight of the regularisation")
+    reduction: Literal["sum", "mean"] = Field(description="how the environments' losses become one")
+    unbiased: bool = Field(description="whether the variance divides by the number of environments less one")
+    alignment: Literal["mean_square", "squared_norm"] = Field(
+        description="distance of two modalities: its mean over the width, or its squared length"
+    )
+    regularisation: Literal["batch", "parameters"] = Field(description="what is regularised: the batch's embeddings or all parameters")
+    negatives: Literal["all", "train"] = Field(description="where negatives are drawn from: all items (a leak) or training items")
+    batch_size: Count = Field(description="triples a step")
+    learning_rate: Positive = Field(description="of Adam")
+    max_epochs: Count = Field(description="passes over the training interactions at most")
+    evaluate_every: Count = Field(description="epochs between looks at validation")
+    patience: Count = Field(description="epochs without a better validation NDCG@10 after which training stops")
+    cutoffs: tuple[Count, ...] = Field(description="list lengths K that metrics are reported at")
+    seed: Annotated[int, Field(ge=0)] = Field(description="of initial weights, order, negatives and environments")
+
+
+def presets() -> list[str]:
+    """Names of the shipped presets."""
+    files = resources.files("milktrain.presets").iterdir()
+    return sorted(f.name.removesuffix(".toml") for f in files if f.name.endswith(".toml"))
+
+
+def load(preset: str = "default", *, file: Path | None = None, changes: Mapping[str, str] | None = None) -> TrainConfig:
+    """A preset with a file's and a user's changes laid over it, in that order.
+
+    Args:
+        preset: name of a shipped preset.
+        file: TOML file of settings.
+        changes: settings as typed, `{"beta": "1000"}`; each is read as a TOML value, or as plain text where it is none.
+
+    Raises:
+        UnknownName: if there is no such preset.
+        BadValue: listing every setting that is unknown or out of range.
+
+    Example:
+        >>> load("published", changes={"beta": "1000"}).beta
+        1000.0
+    """
+    check_known(preset, presets(), what="preset")
+    text = resources.files("milktrain.presets").joinpath(f"{preset}.toml").read_text(encoding="utf-8")
+    settings = tomllib.loads(text) | {"preset": preset} | (_from_file(file) if file else {})
+    settings |= {name: _typed(value) for name, value in (changes or {}).items()}
+    for name, field in TrainConfig.model_fields.items():  # 50 is a fine way to write the float 50.0
+        if "float" in str(field.annotation) and isinstance(settings.get(name), int) and not isinstance(settings.get(name), bool):
+            settings[name] = float(settings[name])
+    if isinstance(settings.get("cutoffs"), list):
+        settings["cutoffs"] = tuple(settings["cutoffs"])
+    try:
+        return TrainConfig(**settings)
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']} (got {each.get('input')!r})" for each in error.errors())
+        raise BadValue(f"The settings cannot be used: {problems}. `python cli.py train --help` lists every setting.") from error
+
+
+def _from_file(file: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise BadValue(f"{file} cannot be read as TOML settings: {error}. See milktrain/presets/ for examples.") from error
+
+
+def _typed(value: str) -> object:
+    try:
+        return tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return value

@@ -1,0 +1,137 @@
+"""Training, top to bottom: read a split, impute, train, judge, record.
+
+This is the file to read first; every step is one call into a module of the same name.
+"""
+
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from milktrain import bundle, checkpoint, imputation, runs, sampling
+from milktrain.bundle import Bundle
+from milktrain.config import TrainConfig
+from milktrain.evaluation import PROTOCOL, Evaluation, evaluate
+from milktrain.loop import Fit, Generators, Validation, fit
+from milktrain.models import Content, Scorer, Task
+from schemas import __version__, fingerprint, plugins
+from schemas.contracts import Modality, Part
+from schemas.reporting import Reporter
+
+MODELS = "milktrain.models"
+JUDGED = (Part.VAL, Part.TEST)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A finished run.
+
+    Args:
+        run_id: name of its folder.
+        folder: where it lies.
+        manifest: what `run.json` holds.
+    """
+
+    run_id: str
+    folder: Path
+    manifest: dict[str, object]
+
+
+def train(
+    store_path: Path, *, split: str, config: TrainConfig, runs_folder: Path, reporter: Reporter, model: str = "milk",
+    modalities: Sequence[Modality] | None = None,
+) -> Run:  # fmt: skip
+    """Train and judge one model on one split, and write its run folder.
+
+    Args:
+        store_path: the store; open only while the split is read.
+        split: name of a split in it.
+        config: the settings.
+        runs_folder: gets a folder `<split>-<model>-<preset>-<fingerprint>`; the same run again replaces it.
+        reporter: is told the epochs.
+        model: name of a file in `milktrain/models`.
+        modalities: which to use; None takes all that have vectors.
+
+    Raises:
+        MilkError: see `bundle.read`, `loop.fit`.
+    """
+    started = time.perf_counter()
+    plugins.check_known(model, plugins.names(MODELS), what="model")
+    data = bundle.read(store_path, split=split, modalities=modalities)
+    generators = Generators.seeded(config.seed)
+    task = Task(content_of(data), data.n_users, data.pairs[Part.TRAIN])
+    scorer: Scorer = plugins.load(MODELS, model).build(task, config, generator=generators.weights)
+    how = _fit(scorer, data, config=config, generators=generators, reporter=reporter) if isinstance(scorer, nn.Module) else None
+    judged = {part: evaluate(scorer, pairs=data.pairs[part], candidates=data.new_items, cutoffs=config.cutoffs) for part in JUDGED}
+    manifest = _manifest(data, model=model, config=config, how=how, judged=judged, seconds=time.perf_counter() - started)
+    folder = runs_folder / str(manifest["run_id"])
+    with runs.writing(folder) as partial:
+        for part, evaluation in judged.items():
+            evaluation.per_user.write_parquet(partial / f"users_{part}.parquet")
+        runs.write_log(how.log if how else [], partial / "log.jsonl")
+        if isinstance(scorer, nn.Module):
+            checkpoint.save(scorer, partial / "model.safetensors")
+        runs.write_json(manifest, partial / runs.MANIFEST)
+    return Run(folder.name, folder, manifest)
+
+
+def content_of(data: Bundle) -> Content:
+    """What models may know of the items: imputed from training items, rows scaled to length 1."""
+    filled = [
+        imputation.mean_of_training_items(matrix, data.available[:, m], is_train=data.is_train, modality=modality)
+        for m, (matrix, modality) in enumerate(zip(data.features, data.modalities, strict=True))
+    ]
+    return Content(imputation.normalise_rows(filled), data.available, data.is_train)
+
+
+def negative_candidates(data: Bundle, config: TrainConfig) -> torch.Tensor:
+    """(C,) item ids that negatives are drawn from: training items, or all items of the split as the authors' code does."""
+    if config.negatives == "train":
+        return data.items[Part.TRAIN]
+    return torch.cat(list(data.items.values())).sort().values
+
+
+def _fit(scorer: nn.Module, data: Bundle, *, config: TrainConfig, generators: Generators, reporter: Reporter) -> Fit:
+    candidates = negative_candidates(data, config)
+    pairs = data.pairs[Part.TRAIN]
+    usable = pairs[sampling.can_have_negative(pairs, candidates=candidates, n_items=data.n_items)]
+    sampler = sampling.negatives(usable, candidates=candidates, n_items=data.n_items)
+    validation = Validation(data.pairs[Part.VAL], data.new_items)
+    return fit(scorer, train=usable, sampler=sampler, validation=validation, config=config, generators=generators, reporter=reporter)  # type: ignore[arg-type] # plugins are typed by protocol
+
+
+def _manifest(data: Bundle, *, model: str, config: TrainConfig, how: Fit | None, judged: dict[Part, Evaluation], seconds: float) -> dict[str, object]:
+    sets = {
+        each.modality.value: {"encoder": each.identity.encoder, "weights": each.identity.weights, "fingerprint": each.fingerprint}
+        for each in data.feature_sets
+    }
+    whole = fingerprint.of_value([model, config.model_dump(mode="json"), data.split.fingerprint, sets])
+    return {
+        "run_id": f"{data.split.name}-{model}-{config.preset}-{whole[:8]}",
+        "fingerprint": whole,
+        "model": model,
+        "preset": config.preset,
+        "config": config.model_dump(mode="json"),
+        "split": data.split.name,
+        "setting": data.split.setting.value,
+        "split_seed": data.split.seed,
+        "split_fingerprint": data.split.fingerprint,
+        "seed": config.seed,
+        "modalities": ",".join(data.modalities),
+        "feature_sets": sets,
+        "epochs": how.epochs if how else 0,
+        "best_epoch": how.best_epoch if how else 0,
+        "seconds_per_epoch": how.seconds_per_epoch if how else 0.0,
+        "seconds": seconds,
+        "n_candidates": len(data.new_items),
+        "n_users": {part.value: evaluation.per_user.height for part, evaluation in judged.items()},
+        "metrics": {part.value: evaluation.means for part, evaluation in judged.items()},
+        "protocol": PROTOCOL,
+        "versions": {"python": platform.python_version(), "milkprep": __version__, "torch": torch.__version__},
+        "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }

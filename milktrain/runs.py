@@ -1,0 +1,89 @@
+"""Run folders: everything a result needs to be believed, written complete or not at all.
+
+runs/<run id>/
+    run.json             what was run, on what, how it went, every metric; written last
+    users_val.parquet    metrics of each validation user
+    users_test.parquet   metrics of each test user
+    log.jsonl            one line an epoch
+    model.safetensors    the state that was best on validation, for models that learn
+"""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import polars as pl
+
+MANIFEST = "run.json"
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[Path]:
+    """A temporary folder that becomes `folder` when the block ends well, replacing one that was there, and vanishes otherwise."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    old = partial.with_name(partial.name + ".old")
+    try:
+        yield partial
+        for file in partial.iterdir():
+            _sync(file)
+        partial.chmod(0o755)
+        if folder.exists():
+            folder.rename(old)
+        partial.rename(folder)
+        _sync(folder.parent)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def write_json(value: object, file: Path) -> None:
+    """A JSON file for people and programs: sorted keys, two spaces."""
+    file.write_text(json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def write_log(rows: list[dict[str, float]], file: Path) -> None:
+    """One JSON object a line."""
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+def frame(folder: Path) -> pl.DataFrame:
+    """One row a run, for SQL: its identity, and its metrics as `<part>_<metric>_<k>`. Empty where there are no runs.
+
+    Args:
+        folder: the folder that holds the run folders.
+    """
+    identity = [
+        "run_id",
+        "model",
+        "preset",
+        "split",
+        "setting",
+        "split_seed",
+        "seed",
+        "modalities",
+        "epochs",
+        "best_epoch",
+        "seconds_per_epoch",
+        "finished_at",
+    ]
+    rows = []
+    for manifest in sorted(folder.glob(f"[!.]*/{MANIFEST}")):
+        run = json.loads(manifest.read_text(encoding="utf-8"))
+        row = {name: run.get(name) for name in identity}
+        for part, metrics in run["metrics"].items():
+            row |= {f"{part}_{name.replace('@', '_')}": value for name, value in metrics.items()}
+        rows.append(row)
+    return pl.DataFrame(rows, infer_schema_length=None) if rows else pl.DataFrame(schema=dict.fromkeys(identity, pl.String))
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

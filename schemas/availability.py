@@ -1,0 +1,24 @@
+"""The availability matrix A as a frame, and its name.
+
+A split is drawn from one state of the matrix; the name tells whether the store is still in that state.
+"""
+
+import polars as pl
+
+from schemas import fingerprint, queries
+from schemas.contracts import Modality
+from schemas.store import Store
+
+
+def matrix(store: Store) -> pl.DataFrame:
+    """One row an item, in the order of ids.
+
+    Returns:
+        `item_idx` Int32 and one Boolean column a modality, in the order of `Modality`.
+    """
+    return store.query(queries.load("schemas.sql", "availability.sql")["matrix"]).select("item_idx", *[m.value for m in Modality])
+
+
+def name_of(availability: pl.DataFrame) -> str:
+    """Fingerprint of a matrix as `matrix` returns it."""
+    return fingerprint.of_frame(availability)

@@ -1,0 +1,4 @@
+The availability matrix as data.
+
+-- name: matrix
+SELECT item_idx, visual, "text", audio FROM modality_availability ORDER BY item_idx;
