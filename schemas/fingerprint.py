@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 
 CHUNK_BYTES = 1 << 20
+TEXT = (pl.String, pl.Enum, pl.Categorical)
 
 
 def of_bytes(content: bytes) -> str:
@@ -63,9 +64,11 @@ def of_frame(frame: pl.DataFrame) -> str:
     digest = hashlib.sha256()
     for name in frame.columns:
         column = frame[name]
-        digest.update(f"{name}:{column.dtype}:{len(column)};".encode())
+        kind = column.dtype
+        assert kind.is_integer() or kind.is_float() or kind.is_temporal() or kind in (pl.Boolean, *TEXT), f"{name}: {kind}"
+        digest.update(f"{name}:{kind}:{len(column)};".encode())
         digest.update(column.is_null().to_numpy().tobytes())
-        if column.dtype in (pl.String, pl.Enum, pl.Categorical):
+        if kind in TEXT:
             text = column.cast(pl.String).fill_null("")
             digest.update(text.str.len_bytes().cast(pl.UInt64).to_numpy().tobytes())
             for part in text.to_list():

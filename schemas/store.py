@@ -25,7 +25,12 @@ Mode = Literal["read", "write"]
 LOCK_POLL_S = 0.1
 #: DuckDB's own working memory; larger sorts and joins go to disk beside the store.
 WORKING_MEMORY = "1GB"
-SETTINGS = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false", "memory_limit": WORKING_MEMORY}
+SETTINGS = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "memory_limit": WORKING_MEMORY,
+    "python_enable_replacements": "false",  # a table nobody made is an error, not a variable of the calling code
+}
 
 
 class Store:
@@ -82,13 +87,16 @@ class Store:
             StoreError: if DuckDB refuses the statement.
         """
         with self._named_errors():
-            return self._connection.sql(sql, params=values or None).pl()
+            frame: pl.DataFrame = self._connection.sql(sql, params=values or None).pl()
+        return frame
 
     def stream(self, sql: str, /, *, rows: int, **values: object) -> Iterator[pl.DataFrame]:
         """Rows of one SELECT in frames of at most about `rows` rows, never all in memory at once.
 
+        Until the last frame has been taken, this store answers nothing else.
+
         Raises:
-            StoreError: if DuckDB refuses the statement.
+            StoreError: if DuckDB refuses the statement, or another one is asked for in between.
         """
         with self._named_errors():
             reader = self._connection.sql(sql, params=values or None).to_arrow_reader(rows)
@@ -114,10 +122,11 @@ class Store:
         Raises:
             StoreError: if a column or type does not fit, or a constraint is broken.
         """
-        known = self.query(queries.load("schemas.sql", "store.sql")["table_names"])["table_name"].to_list()
+        statements = queries.load("schemas.sql", "store.sql")
+        known = self.query(statements["table_names"])["table_name"].to_list()
         assert table in known, f"no table {table!r} to append to"
         with self._named_errors(), self.registered("incoming", frame):
-            self._connection.sql(f'INSERT INTO "{table}" BY NAME SELECT * FROM incoming')
+            self._connection.sql(statements["append"].format(table=table))
 
     @contextmanager
     def registered(self, name: str, frame: pl.DataFrame) -> Iterator[None]:
@@ -143,20 +152,29 @@ class Store:
 
     def confine(self) -> None:
         """Bar this connection from every file but its own, for statements that a user wrote."""
-        self._connection.sql("SET enable_external_access = false")
-        self._connection.sql("SET lock_configuration = true")
+        with self._named_errors():
+            self._connection.sql("SET enable_external_access = false")
+            self._connection.sql("SET lock_configuration = true")
 
     def user_query(self, sql: str) -> pl.DataFrame:
         """Rows of a statement a user wrote.
 
+        Only one SELECT is taken (DESCRIBE, SHOW and SUMMARIZE are such), because a confined connection can still write to
+        the store's own files, e.g. with COPY.
+
         Raises:
-            QueryError: with DuckDB's own words, if it is refused.
+            QueryError: with DuckDB's own words if it is refused; if it does not only read; if a column has no polars type.
         """
         try:
-            relation = self._connection.sql(sql)
-            return pl.DataFrame() if relation is None else relation.pl()
+            kinds = [statement.type.name for statement in self._connection.extract_statements(sql)]
+            if kinds != ["SELECT"]:
+                raise QueryError(f"Only one SELECT (or DESCRIBE, SHOW, SUMMARIZE) is answered here, not {' and '.join(kinds) or 'nothing'}.")
+            frame: pl.DataFrame = self._connection.sql(sql).pl()
         except duckdb.Error as error:
             raise QueryError(f"DuckDB refused the statement: {error}") from error
+        except pl.exceptions.PolarsError as error:
+            raise QueryError(f"A column's type cannot be shown; cast it, e.g. to VARCHAR. ({error})") from error
+        return frame
 
     def violations(self) -> dict[str, pl.DataFrame]:
         """The rows that break each invariant in `checks/`, by rule name; empty frames where all is well."""
@@ -177,9 +195,12 @@ class Store:
                 self._create_views()
 
     def _create_views(self) -> None:
-        empty = queries.load("schemas.sql", "vectors.sql")["show_nothing"]
+        templates = queries.load("schemas.sql", "vectors.sql")
+        current = self.query(queries.load("schemas.sql", "feature_sets.sql")["current"])
+        shown = {row["modality"]: row for row in current.iter_rows(named=True)}
         for modality in Modality:
-            self.run(empty.format(modality=modality.value))
+            template = templates["show" if modality.value in shown else "show_nothing"]
+            self.run(template.format(**{"modality": modality.value, **shown.get(modality.value, {})}))
         for _, sql in documents("schemas.views"):
             self.run(sql)
 
@@ -188,7 +209,9 @@ class Store:
         if not self.query(statements["has_migrations"]).item():
             others = self.query(statements["table_names"])["table_name"].to_list()
             if others:
-                raise StoreError(f"{self.path} is a DuckDB file of something else (it holds {', '.join(others[:3])}). Name another file with --store.")
+                raise StoreError(
+                    f"{self.path} is a DuckDB file of something else (it holds {', '.join(others[:3])}). Name another file with --store."
+                )
             return []
         return self.query(statements["applied_migrations"])["sha256"].to_list()
 
@@ -201,7 +224,9 @@ class Store:
         applied = self._applied_migrations()
         self._refuse_foreign_migrations(applied)
         if len(applied) < len(documents("schemas.ddl")):
-            raise StoreError(f"{self.path} has an older schema. Run any writing command on it once, e.g. `python cli.py pull`, to bring it up to date.")
+            raise StoreError(
+                f"{self.path} has an older schema. Run any writing command on it once, e.g. `python cli.py pull`, to bring it up to date."
+            )
 
     @contextmanager
     def _named_errors(self) -> Iterator[None]:
@@ -227,10 +252,12 @@ def _connect(path: Path, *, mode: Mode, wait_s: float) -> duckdb.DuckDBPyConnect
         try:
             return duckdb.connect(str(path), read_only=mode == "read", config=dict(SETTINGS))
         except duckdb.IOException as error:
-            if "lock" not in str(error):
-                raise StoreError(f"{path} cannot be opened: {error}") from error
+            if "Could not set lock" not in str(error):
+                raise StoreError(f"{path} cannot be opened: {error} Name another file with --store.") from error
             if time.monotonic() >= deadline:
-                raise StoreLocked(f"{path} is held by another process ({_holder(error)}). Wait for it to finish or stop it, then run this again.") from error
+                raise StoreLocked(
+                    f"{path} is held by another process ({_holder(error)}). Wait for it to finish or stop it, then run this again."
+                ) from error
             time.sleep(LOCK_POLL_S)
         except duckdb.Error as error:
             raise StoreError(f"{path} cannot be opened: {error}") from error

@@ -1,3 +1,3 @@
--- A audio vector holds numbers, and is not all zeros: a missing vector is a missing row.
+-- An audio vector holds finite numbers, and is not all zeros: a missing vector is a missing row.
 SELECT item_idx, item_key FROM features_audio
-WHERE NOT coalesce(isfinite(list_dot_product(vector::FLOAT[], vector::FLOAT[])) AND list_dot_product(vector::FLOAT[], vector::FLOAT[]) > 0, false);
+WHERE list_count(vector) < array_length(vector) OR NOT isfinite(list_sum(vector)) OR (list_min(vector) = 0 AND list_max(vector) = 0);

@@ -14,3 +14,7 @@ INSERT INTO schema_migrations VALUES ($version, $file, $sha256, make_timestamp(e
 
 -- name: table_names
 SELECT table_name FROM duckdb_tables() WHERE NOT internal ORDER BY table_name;
+
+-- name: append
+-- A template: the table is one of those that table_names lists; `incoming` is the registered frame.
+INSERT INTO "{table}" BY NAME SELECT * FROM incoming;
