@@ -1,0 +1,131 @@
+"""The end of every pull: one catalogue into one store, wholly or not at all.
+
+Promises: a store that did not exist before a failed pull does not exist after it; a store that already holds exactly this
+pull is left alone; one that holds another is refused; users, items, interactions, assets, rejects and the record of the pull
+appear in one transaction.
+"""
+
+import importlib.metadata
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import polars as pl
+
+from milkprep import pull_report
+from milkprep.pull_inputs import PullRequest
+from milkprep.pull_report import PullReport
+from schemas import fingerprint, queries
+from schemas.errors import DataError
+from schemas.store import Store
+
+#: Rows that are fingerprinted at once; part of what the fingerprint means.
+SLICE_ROWS = 500_000
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Store]:
+    """A store open for writing; on an error a file that was not there before is taken away again.
+
+    Raises:
+        StoreError: if it cannot be opened.
+    """
+    existed = path.exists()
+    with Store(path, mode="write") as store:
+        try:
+            yield store
+        except BaseException:
+            store.close()
+            if not existed:
+                path.unlink(missing_ok=True)
+                path.with_name(f"{path.name}.wal").unlink(missing_ok=True)
+            raise
+
+
+def earlier_report(store: Store, request: PullRequest) -> PullReport | None:
+    """The report of this very pull if the store holds it, None if the store is empty.
+
+    Raises:
+        DataError: if the store holds another pull.
+    """
+    earlier = store.query(_sql()["latest_pull"]).to_dicts()
+    if not earlier:
+        if store.query(_sql()["holds_anything"]).item():
+            raise DataError(f"{store.path} already holds a catalogue that no pull made. Name another file with --store.")
+        return None
+    held = earlier[0]
+    if held["fingerprint"] == request.fingerprint:
+        return pull_report.from_json(str(held["source"]), json.loads(held["report"]), changed=False)
+    files = " and ".join(Path(file["path"]).name for file in json.loads(held["inputs"]))
+    raise DataError(
+        f"{store.path} already holds {held['source']} from {files}, pulled from other files or with other settings. Name another file with --store."
+    )
+
+
+def write(
+    store: Store, request: PullRequest, *, n_lines: Mapping[str, int], extra: Mapping[tuple[str, str], int], write_items: Callable[[], None]
+) -> PullReport:
+    """Everything staged into the catalogue, in one transaction.
+
+    Args:
+        store: open for writing, with `pairs`, `kept_items`, `staged_items` and `staged_rejects` ready.
+        request: what is being pulled.
+        n_lines: lines read of each file, by label.
+        extra: further counts for the report, by label and rule.
+        write_items: writes items, assets and whatever else the source has; called inside the transaction.
+
+    Raises:
+        DataError: if no interaction is left.
+    """
+    sql = _sql()
+    with store.transaction():
+        store.run(sql["number_kept_users"])
+        store.run(sql["write_users"])
+        write_items()
+        store.run(sql["write_interactions"])
+        store.run(sql["write_rejects"])
+        steps = pull_report.steps(n_lines, extra, store.query(sql["count_rejects"]))
+        report = {**store.query(sql["count_tables"]).to_dicts()[0], "steps": steps.to_dicts()}
+        if not report["n_interactions"]:
+            raise DataError(f"No interaction is left, so nothing was stored.{pull_report.why_nothing(steps)}")
+        store.run(
+            sql["record_pull"], source=request.source, parameters=json.dumps(dict(request.parameters)),
+            inputs=json.dumps([asdict(file) for file in request.inputs]), fingerprint=request.fingerprint,
+            catalogue_fingerprint=catalogue_fingerprint(store), report=json.dumps(report), toolkit_version=_toolkit_version(),
+        )  # fmt: skip
+    return pull_report.from_json(request.source, report, changed=True)
+
+
+def catalogue_fingerprint(store: Store) -> str:
+    """Digest of users, items, interactions and assets as stored, whatever the order of their rows; bounded memory."""
+    tables = ("fingerprint_users", "fingerprint_items", "fingerprint_interactions", "fingerprint_assets")
+    streams = (store.stream(_sql()[table], rows=SLICE_ROWS) for table in tables)
+    return fingerprint.of_value([[fingerprint.of_frame(piece) for piece in _slices(stream, SLICE_ROWS)] for stream in streams])
+
+
+def _slices(frames: Iterable[pl.DataFrame], rows: int) -> Iterator[pl.DataFrame]:
+    """The same rows in frames of exactly `rows` rows, so that a digest does not depend on how they were delivered."""
+    held: list[pl.DataFrame] = []
+    n_held = 0
+    for frame in frames:
+        held.append(frame)
+        n_held += frame.height
+        while n_held >= rows:
+            whole = pl.concat(held)
+            yield whole.head(rows)
+            held, n_held = [whole.slice(rows)], n_held - rows
+    if n_held:
+        yield pl.concat(held)
+
+
+def _toolkit_version() -> str:
+    try:
+        return importlib.metadata.version("milkprep")
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _sql() -> dict[str, str]:
+    return queries.load("milkprep.sql", "catalogue.sql")

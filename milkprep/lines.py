@@ -1,0 +1,143 @@
+"""Raw lines of a plain or gzipped file, in blocks, with bounded memory.
+
+Promises: every line of the file comes once, in order, numbered from 1 and without its line end; a line beyond the limit is
+reported with its start only and never held whole; gzip is recognised by content, not by name; a file cut short or damaged
+ends in a `SourceError` that says how far reading came. Decompression runs one chunk ahead on a second thread.
+"""
+
+import gzip
+import io
+import zlib
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from schemas.errors import SourceError
+
+CHUNK_BYTES = 1 << 20
+#: The longest line taken, in bytes; the longest real metadata line seen is well under one MiB.
+LINE_LIMIT = 16 << 20
+#: What is kept of a longer one, in bytes.
+START_BYTES = 512
+GZIP_MAGIC = b"\x1f\x8b"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+UNREAD_ARCHIVES = {b"PK\x03\x04": "zip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"7z\xbc\xaf": "7z"}
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Consecutive lines of a file.
+
+    Args:
+        first_line: number of the first of them, from 1.
+        lines: their bytes without line ends; of a line that is too long only its first 512 bytes.
+        too_long: numbers of the lines that are too long.
+        bytes_read: how much of the file, as it lies on disk, has been read so far.
+    """
+
+    first_line: int
+    lines: list[bytes]
+    too_long: frozenset[int]
+    bytes_read: int
+
+
+def read_blocks(path: Path, *, limit: int = LINE_LIMIT) -> Generator[Block]:
+    """All lines of a file, about one MiB of text a block.
+
+    Args:
+        path: plain or gzipped text.
+        limit: the longest line taken, in bytes.
+
+    Raises:
+        SourceError: if the file cannot be read, holds no line, is an archive of another kind, or its gzip data is cut short
+            or damaged; the message names the last line that was read whole.
+    """
+    splitter = _Splitter(limit)
+    try:
+        with _opened(path) as (stream, raw):
+            for chunk in _read_ahead(stream):
+                yield from splitter.feed(chunk, bytes_read=raw.tell())
+            yield from splitter.last(bytes_read=raw.tell())
+    except EOFError as error:
+        raise SourceError(
+            f"{path} is cut short: its gzip data ends somewhere after line {splitter.line}. Download or copy the file again."
+        ) from error
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise SourceError(
+            f"{path} is damaged: its gzip data cannot be read after line {splitter.line} ({error}). Download or copy it again."
+        ) from error
+    except OSError as error:
+        raise SourceError(
+            f"{path} cannot be read after line {splitter.line}: {error.strerror or error}. Check the file and its permissions."
+        ) from error
+    if splitter.line == 0:
+        raise SourceError(f"{path} is empty: it holds no line. Check that its download finished.")
+
+
+class _Splitter:
+    """Cuts chunks into lines, carrying the unfinished last one over."""
+
+    def __init__(self, limit: int) -> None:
+        self.line = 0
+        self._limit = limit
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def feed(self, chunk: bytes, *, bytes_read: int) -> Iterator[Block]:
+        if self.line == 0 and not self._pieces:
+            chunk = chunk.removeprefix(BYTE_ORDER_MARK)
+        head, *others = chunk.split(b"\n")
+        self._carry(head)
+        if others:
+            whole, size = self._take()
+            self._carry(others.pop())
+            yield self._block([whole, *others], first_size=size, bytes_read=bytes_read)
+
+    def last(self, *, bytes_read: int) -> Iterator[Block]:
+        whole, size = self._take()
+        if size:
+            yield self._block([whole], first_size=size, bytes_read=bytes_read)
+
+    def _carry(self, piece: bytes) -> None:
+        self._size += len(piece)
+        self._pieces.append(piece)
+        if self._size > self._limit:
+            self._pieces = [b"".join(self._pieces)[:START_BYTES]]
+
+    def _take(self) -> tuple[bytes, int]:
+        whole, size = b"".join(self._pieces), self._size
+        self._pieces, self._size = [], 0
+        return whole, size
+
+    def _block(self, lines: list[bytes], *, first_size: int, bytes_read: int) -> Block:
+        first = self.line + 1
+        self.line += len(lines)
+        sizes = [first_size, *map(len, lines[1:])]
+        too_long = frozenset(first + at for at, size in enumerate(sizes) if size > self._limit)
+        if too_long:
+            lines = [line[:START_BYTES] if number in too_long else line for number, line in enumerate(lines, first)]
+        return Block(first, lines, too_long, bytes_read)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[io.BufferedIOBase, io.BufferedIOBase]]:
+    with ExitStack() as stack:
+        raw = stack.enter_context(path.open("rb"))
+        magic = raw.read(6)
+        raw.seek(0)
+        for start, kind in UNREAD_ARCHIVES.items():
+            if magic.startswith(start):
+                raise SourceError(f"{path} is a {kind} archive. Unpack it, or compress it with gzip, and name the result.")
+        is_gzip = magic.startswith(GZIP_MAGIC)
+        stream: io.BufferedIOBase = stack.enter_context(gzip.open(raw)) if is_gzip else raw
+        yield stream, raw
+
+
+def _read_ahead(stream: io.BufferedIOBase) -> Iterator[bytes]:
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="read-ahead") as pool:
+        ahead = pool.submit(stream.read, CHUNK_BYTES)
+        while chunk := ahead.result():
+            ahead = pool.submit(stream.read, CHUNK_BYTES)
+            yield chunk

@@ -1,0 +1,117 @@
+"""Lines of the Amazon 2018 release: what is read of them, and how it becomes rows.
+
+Two schemas of metadata exist: the early one has `image`, the final one `imageURL` and `imageURLHighRes`. In both every key is
+present and a missing value is `''`, `[]` or `{}`. Fields that are not read here are not decoded.
+"""
+
+from collections.abc import Iterable
+from typing import Annotated
+
+import msgspec
+import polars as pl
+
+from milkprep import text_cleaning
+from milkprep.staging import LineError, LineShape
+from schemas.contracts import RejectReason
+
+#: Seconds since 1970 up to the year 9999: milliseconds, as other releases have them, are beyond.
+Seconds = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799)]
+Stars = Annotated[float, msgspec.Meta(ge=0, le=5)]
+Texts = str | list[str | None] | None
+
+REVIEW_SCHEMA = {"user_key": pl.String, "item_key": pl.String, "rating": pl.Float32, "seconds": pl.Int64}
+ITEM_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
+    "item_key": pl.String, "title": pl.String, "description": pl.String, "brand": pl.String, "categories": pl.List(pl.String),
+    "pictures": pl.List(pl.String), "title_reason": pl.String, "description_reason": pl.String, "picture_reason": pl.String,
+}  # fmt: skip
+
+
+class Review(msgspec.Struct, gc=False):
+    """What is read of a review."""
+
+    reviewer: str | None = msgspec.field(default=None, name="reviewerID")
+    asin: str | None = None
+    overall: Stars | None = None
+    seconds: Seconds | None = msgspec.field(default=None, name="unixReviewTime")
+
+
+class Metadata(msgspec.Struct, gc=False):
+    """What is read of an item."""
+
+    asin: str | None = None
+    title: str | None = None
+    description: Texts = None
+    brand: str | None = None
+    category: Texts = None
+    image: Texts = None
+    image_url: Texts = msgspec.field(default=None, name="imageURL")
+    image_url_high_res: Texts = msgspec.field(default=None, name="imageURLHighRes")
+
+
+_review_decoder = msgspec.json.Decoder(Review)
+_metadata_decoder = msgspec.json.Decoder(Metadata)
+
+
+def decode_review(line: bytes) -> Review:
+    """One review.
+
+    Raises:
+        LineError: if it names no user or no item.
+        msgspec.DecodeError: if it is not JSON, or a value has another type.
+    """
+    review = _review_decoder.decode(line)
+    if not review.reviewer or review.reviewer.isspace():
+        raise LineError(RejectReason.MISSING_KEY, "no reviewerID")
+    if not review.asin or review.asin.isspace():
+        raise LineError(RejectReason.MISSING_KEY, "no asin")
+    return review
+
+
+def decode_metadata(line: bytes) -> Metadata:
+    """One item.
+
+    Raises:
+        LineError: if it names no item.
+        msgspec.DecodeError: if it is not JSON, or a value has another type.
+    """
+    metadata = _metadata_decoder.decode(line)
+    if not metadata.asin or metadata.asin.isspace():
+        raise LineError(RejectReason.MISSING_KEY, "no asin")
+    return metadata
+
+
+def review_rows(reviews: list[Review]) -> pl.DataFrame:
+    """Rows of `raw_pairs`."""
+    columns = {
+        "user_key": [r.reviewer for r in reviews], "item_key": [r.asin for r in reviews],
+        "rating": [r.overall for r in reviews], "seconds": [r.seconds for r in reviews],
+    }  # fmt: skip
+    return pl.DataFrame(columns, schema=REVIEW_SCHEMA)
+
+
+def metadata_rows(items: list[Metadata]) -> pl.DataFrame:
+    """Rows of `staged_items`."""
+    return pl.DataFrame([_item_row(item) for item in items], schema=ITEM_SCHEMA, orient="row")
+
+
+def _item_row(item: Metadata) -> tuple[object, ...]:
+    title, title_reason = text_cleaning.clean_title(item.title or "")
+    description = text_cleaning.clean_description(_texts(item.description))
+    categories = [name for raw in _texts(item.category) if (name := text_cleaning.clean_name(raw))]
+    addresses = _texts(item.image_url_high_res) or _texts(item.image_url) or _texts(item.image)
+    pictures, picture_reason = text_cleaning.picture_addresses(addresses, source="the metadata")
+    return (
+        item.asin, title, description, text_cleaning.clean_name(item.brand), categories, pictures,
+        "no title in the metadata" if title_reason == "" else title_reason,
+        None if description else "no description in the metadata", picture_reason,
+    )  # fmt: skip
+
+
+def _texts(value: Texts) -> list[str]:
+    """A text or a list of texts as the list of those that are not empty."""
+    values: Iterable[str | None] = [value] if value is None or isinstance(value, str) else value
+    return [text for text in values if text and not text.isspace()]
+
+
+REVIEWS = LineShape("raw_pairs", decode_review, review_rows)
+METADATA = LineShape("staged_items", decode_metadata, metadata_rows)

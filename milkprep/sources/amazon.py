@@ -1,0 +1,108 @@
+"""Amazon reviews and metadata as the McAuley lab publishes them, one category a pull.
+
+Release 2018, both of its schemas, JSON lines plain or gzipped. Files are read as streams; everything that compares lines with
+each other happens in the store's temporary tables, which go to disk when memory is short.
+"""
+
+from functools import partial
+from pathlib import Path
+
+from milkprep import catalogue, items, media_folder, pairs, pull_inputs
+from milkprep.media_folder import MediaFolder
+from milkprep.pull_inputs import PullRequest
+from milkprep.pull_report import PullReport
+from milkprep.sources import _amazon_2018 as lines_2018
+from milkprep.sources._amazon_kinds import Kind, require
+from milkprep.staging import RawFile, stage_lines
+from schemas.contracts import Modality
+from schemas.errors import BadValue
+from schemas.reporting import Reporter
+from schemas.store import Store
+
+RELEASES = (2018,)
+
+
+def pull(
+    store_path: Path,
+    *,
+    release: int = 2018,
+    metadata: Path,
+    reviews: Path,
+    core: int = 5,
+    keep_all_items: bool = False,
+    media: Path | None = None,
+    reporter: Reporter,
+) -> PullReport:
+    """Read one category into a store.
+
+    A review whose item the metadata does not describe is taken; the item then has no title and `in_metadata` is false.
+    A blank line is a malformed line.
+
+    Args:
+        store_path: the DuckDB file; made when absent.
+        release: of the dataset.
+        metadata: items, JSON lines.
+        reviews: JSON lines.
+        core: users and items with fewer interactions are dropped until none is left; 0 keeps all.
+        keep_all_items: keep items of the metadata without an interaction.
+        media: folder of `images/<asin>.*` and `audio/<asin>.*`; a picture there replaces the item's addresses.
+        reporter: told how far reading is.
+
+    Returns:
+        What was taken and dropped; unchanged when the store already holds this pull.
+
+    Raises:
+        BadValue: if a file or folder is not there, or a number is out of range.
+        SourceError: if a file is of another kind or release, empty, damaged or cut short. Nothing is stored then.
+        DataError: if the store holds another pull, or no interaction is left.
+    """
+    _check(release, core, metadata, reviews)
+    listed = media_folder.read(media) if media else None
+    require(metadata, kind=Kind.METADATA_2018, flag="--metadata")
+    require(reviews, kind=Kind.REVIEWS_2018, flag="--reviews")
+    folder = str(media.absolute()) if media else None
+    parameters = {"release": release, "core": core, "keep_all_items": keep_all_items, "media": folder}
+    inputs = pull_inputs.describe([metadata, reviews], reporter=reporter)
+    request = PullRequest(f"amazon-{release}", parameters, inputs, listed.listing if listed else [])
+    labels = pull_inputs.labels([metadata, reviews])
+    files = RawFile(metadata, labels[0]), RawFile(reviews, labels[1])
+    with catalogue.opened(store_path) as store:
+        earlier = catalogue.earlier_report(store, request)
+        return earlier or _pull(store, request, files, core=core, keep_all=keep_all_items, media=listed, reporter=reporter)
+
+
+def _check(release: int, core: int, metadata: Path, reviews: Path) -> None:
+    if release not in RELEASES:
+        raise BadValue(f"--release {release} is not read. Known: {', '.join(map(str, RELEASES))}.")
+    if core < 0:
+        raise BadValue(f"--core {core} is below 0. 0 keeps every interaction, 5 is usual.")
+    pull_inputs.require_file(metadata, flag="--metadata")
+    pull_inputs.require_file(reviews, flag="--reviews")
+
+
+def _pull(
+    store: Store, request: PullRequest, files: tuple[RawFile, RawFile], *, core: int, keep_all: bool, media: MediaFolder | None, reporter: Reporter
+) -> PullReport:
+    metadata, reviews = files
+    items.create_tables(store)
+    pairs.create_tables(store)
+    n_lines = {
+        metadata.label: stage_lines(store, metadata, lines_2018.METADATA, reporter=reporter),
+        reviews.label: stage_lines(store, reviews, lines_2018.REVIEWS, reporter=reporter),
+    }
+    pairs.number_keys(store)
+    pairs.drop_repeats(store, source=reviews.label)
+    pairs.keep_core(store, core=core, source=reviews.label, reporter=reporter)
+    items.drop_repeats(store, source=metadata.label)
+    counts = items.keep(store, keep_all=keep_all, source=metadata.label)
+    extra = {(metadata.label, rule): n for rule, n in counts.items()}
+    if media:
+        store.append("staged_media", media.files)
+        extra["media", "without_item"] = items.count_media_without_item(store)
+    write_items = partial(_write_items, store, with_audio_files=media is not None)
+    return catalogue.write(store, request, n_lines=n_lines, extra=extra, write_items=write_items)
+
+
+def _write_items(store: Store, *, with_audio_files: bool) -> None:
+    items.write(store)
+    items.write_assets(store, modalities=list(Modality), with_audio_files=with_audio_files)
