@@ -25,22 +25,27 @@ def register(store: Store, modality: Modality, identity: EncoderIdentity) -> Fea
     Raises:
         StoreError: if the store cannot be written.
     """
+    with store.transaction():
+        return register_inside(store, modality, identity)
+
+
+def register_inside(store: Store, modality: Modality, identity: EncoderIdentity) -> FeatureSet:
+    """`register` as a part of the caller's transaction, for vectors that must appear together with other tables."""
     sql, templates = _sql(), queries.load("schemas.sql", "vectors.sql")
     assert identity.width > 0
     name = fingerprint.of_value(
         [modality.value, identity.encoder, identity.weights, identity.weights_sha256, identity.width, identity.pooling, identity.parameters]
     )
-    with store.transaction():
-        found = store.query(sql["find"], fingerprint=name)
-        if found.height:
-            return FeatureSet(found["feature_set_id"].item(), modality, identity, name)
-        number = int(store.query(sql["next_id"])["id"].item())
-        store.run(
-            sql["register"], feature_set_id=number, modality=modality.value, encoder=identity.encoder, weights=identity.weights,
-            weights_sha256=identity.weights_sha256, width=identity.width, pooling=identity.pooling,
-            parameters=json.dumps(identity.parameters, sort_keys=True), versions=json.dumps(identity.versions, sort_keys=True), fingerprint=name,
-        )  # fmt: skip
-        store.run(templates["create_table"].format(feature_set_id=number, width=identity.width))
+    found = store.query(sql["find"], fingerprint=name)
+    if found.height:
+        return FeatureSet(found["feature_set_id"].item(), modality, identity, name)
+    number = int(store.query(sql["next_id"])["id"].item())
+    store.run(
+        sql["register"], feature_set_id=number, modality=modality.value, encoder=identity.encoder, weights=identity.weights,
+        weights_sha256=identity.weights_sha256, width=identity.width, pooling=identity.pooling,
+        parameters=json.dumps(identity.parameters, sort_keys=True), versions=json.dumps(identity.versions, sort_keys=True), fingerprint=name,
+    )  # fmt: skip
+    store.run(templates["create_table"].format(feature_set_id=number, width=identity.width))
     return FeatureSet(number, modality, identity, name)
 
 
@@ -83,19 +88,22 @@ def finish(store: Store, feature_set: FeatureSet, *, n_failed: int, seconds: flo
         n_failed: assets that could not be embedded.
         seconds: time this run took; added to that of earlier, interrupted ones.
     """
-    sql = _sql()
     with store.transaction():
-        store.run(sql["finish"], feature_set_id=feature_set.feature_set_id, n_failed=n_failed, seconds=seconds)
-        store.run(sql["make_current"], feature_set_id=feature_set.feature_set_id, modality=feature_set.modality.value)
-        show(store, feature_set)
+        finish_inside(store, feature_set, n_failed=n_failed, seconds=seconds)
+
+
+def finish_inside(store: Store, feature_set: FeatureSet, *, n_failed: int, seconds: float) -> None:
+    """`finish` as a part of the caller's transaction."""
+    sql = _sql()
+    store.run(sql["finish"], feature_set_id=feature_set.feature_set_id, n_failed=n_failed, seconds=seconds)
+    store.run(sql["make_current"], feature_set_id=feature_set.feature_set_id, modality=feature_set.modality.value)
+    show(store, feature_set)
 
 
 def show(store: Store, feature_set: FeatureSet) -> None:
     """Make `features_<modality>` read this set."""
     template = queries.load("schemas.sql", "vectors.sql")["show"]
-    store.run(
-        template.format(modality=feature_set.modality.value, feature_set_id=feature_set.feature_set_id, width=feature_set.identity.width)
-    )
+    store.run(template.format(modality=feature_set.modality.value, feature_set_id=feature_set.feature_set_id, width=feature_set.identity.width))
 
 
 def current(store: Store) -> dict[Modality, FeatureSet]:
