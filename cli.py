@@ -1,4 +1,275 @@
+"""The command line: ties milkprep and milktrain together, and is where talk and tables are printed.
+
+Data goes to stdout (with --json, JSON alone), talk goes to stderr. Exit codes: 0 done, 1 the data does not allow it, 2 the
+command line cannot be meant.
+"""
+
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
 import typer
-app=typer.Typer()
-def main():
+from rich.console import Console as Terminal
+
+from milkprep import commands as prep
+from milktrain import commands as training
+from schemas import __version__
+from schemas.contracts import Modality, Setting
+from schemas.errors import BadValue, MilkError
+from schemas.reporting import Console, Progress
+
+if TYPE_CHECKING:
+    import polars as pl
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
+
+INTERRUPTED = 130
+PLAIN_WIDTH = 200  # columns of a table that no terminal shows
+StorePath = prep.StorePath
+AsJson = prep.AsJson
+
+
+class RichConsole:
+    """Progress bars and talk on stderr, tables and JSON on stdout; bars only where stderr is a terminal."""
+
+    def __init__(self) -> None:
+        self.talk = Terminal(stderr=True, soft_wrap=True, highlight=False, markup=False)
+        self.data = Terminal(highlight=False, markup=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
+
+    def say(self, text: str) -> None:
+        """One line of talk."""
+        self.talk.print(text)
+
+    def table(self, frame: "pl.DataFrame", *, title: str) -> None:
+        """A frame as a table on stdout."""
+        from rich import box
+        from rich.table import Table
+
+        table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+        for name, dtype in frame.schema.items():
+            table.add_column(name, justify="right" if dtype.is_numeric() else "left", overflow="fold")
+        for row in frame.iter_rows():
+            table.add_row(*(_cell(value) for value in row))
+        self.data.print(table)
+
+    def emit(self, value: object) -> None:
+        """One JSON object on stdout."""
+        sys.stdout.write(json.dumps(value, default=str, allow_nan=False, indent=2) + "\n")
+
+    @contextmanager
+    def progress(self, label: str, *, total: int | None, unit: str) -> Iterator[Progress]:
+        """A bar with count, rate and time left on stderr."""
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bars
+
+        columns = ("[progress.description]{task.description}", BarColumn(), MofNCompleteColumn(), TextColumn(unit))
+        with Bars(
+            *columns,
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=self.talk,
+            disable=not self.talk.is_terminal,
+        ) as bars:
+            yield _Bar(bars, bars.add_task(label, total=total, note=""))
+
+
+class _Bar:
+    """One task of a rich progress display."""
+
+    def __init__(self, bars: "Bars", task: "TaskID") -> None:
+        self._bars, self._task = bars, task
+
+    def advance(self, n: int = 1) -> None:
+        self._bars.advance(self._task, n)
+
+    def note(self, text: str) -> None:
+        self._bars.update(self._task, note=text)
+
+
+class _RefusingGroup(typer.core.TyperGroup):
+    """Turns this project's errors, and those of the file system, into one line on stderr and an exit code."""
+
+    def invoke(self, ctx: typer.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except MilkError as error:
+            message, code = str(error), error.exit_code
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            message, code = f"{error.strerror or error}: {error.filename or 'the disk'}. Look at space and permissions, then run this again.", 1
+        except KeyboardInterrupt:
+            message, code = "Stopped. What was finished is kept; the same command goes on from there.", INTERRUPTED
+        Terminal(stderr=True, soft_wrap=True, highlight=False, markup=False).print(f"Error: {message}")
+        raise typer.Exit(code)
+
+
+app = typer.Typer(cls=_RefusingGroup, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(prep.app)
+app.add_typer(training.app)
+
+
+@app.callback()
+def _start(
+    ctx: typer.Context,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what the libraries do, on stderr.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    """Prepare data for, train and judge recommenders of new items whose pictures, titles or sound may be missing."""
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    ctx.obj = RichConsole()
+
+
+@app.command(epilog="Example: python cli.py status --store gifts.duckdb")
+def status(ctx: typer.Context, store: StorePath = prep.DEFAULT_STORE, as_json: AsJson = False) -> None:
+    """Show what a store holds: counts, pulls, feature sets, availability, rejects, splits."""
+    from schemas import queries
+    from schemas.store import Store
+
+    console: Console = ctx.obj
+    with Store(store, mode="read") as opened:
+        found = {name: opened.query(sql) for name, sql in queries.load("schemas.sql", "status.sql").items()}
+    if as_json:
+        console.emit({"store": str(store), "bytes": store.stat().st_size} | {name: frame.to_dicts() for name, frame in found.items()})
+        return
+    console.say(f"{store}, {store.stat().st_size / 1e6:.1f} MB")
+    for name, frame in found.items():
+        console.table(frame, title=name.replace("_", " ")) if frame.height else console.say(f"no {name.replace('_', ' ')} yet")
+
+
+@app.command(epilog="Example: python cli.py check --store gifts.duckdb")
+def check(ctx: typer.Context, store: StorePath = prep.DEFAULT_STORE, as_json: AsJson = False) -> None:
+    """List everything in a store that breaks an invariant; exit code 1 if anything does."""
+    import polars as pl
+
+    from schemas.store import Store
+
+    console: Console = ctx.obj
+    with Store(store, mode="read") as opened:
+        broken = opened.violations()
+    counts = {name: frame.height for name, frame in broken.items()}
+    if as_json:
+        console.emit({"store": str(store), "violations": counts})
+    else:
+        console.table(
+            pl.DataFrame({"rule": [name.replace("_", " ") for name in counts], "violations": list(counts.values())}), title=f"checks of {store}"
+        )
+        for name, frame in broken.items():
+            if frame.height:
+                console.table(frame.head(10), title=f"{name.replace('_', ' ')}: the first of {frame.height}")
+    if any(counts.values()):
+        raise typer.Exit(1)
+
+
+class Format(StrEnum):
+    """How `sql` writes its answer."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+    PARQUET = "parquet"
+
+
+@app.command(epilog='Example: python cli.py sql "SELECT * FROM modality_availability LIMIT 5" --store gifts.duckdb')
+def sql(
+    ctx: typer.Context,
+    statement: Annotated[str, typer.Argument(help="One SELECT; nothing it says can change the store or reach another file.")],
+    store: StorePath = prep.DEFAULT_STORE,
+    fmt: Annotated[Format, typer.Option("--format", help="table for people, the others for programs.")] = Format.TABLE,
+    out: Annotated[Path | None, typer.Option(help="Write to this file rather than stdout; needed for parquet on a terminal.")] = None,
+    runs: training.RunsFolder = None,
+) -> None:
+    """Answer a question to the store with SQL. The table `runs` lists finished runs with their metrics."""
+    from milktrain import runs as run_folders
+    from schemas.store import Store
+
+    console: Console = ctx.obj
+    if fmt is Format.PARQUET and out is None and sys.stdout.isatty():
+        raise BadValue("Parquet is not for a terminal. Name a file with --out, or redirect stdout.")
+    with Store(store, mode="read") as opened, opened.registered("runs", run_folders.frame(runs or store.parent / "runs")):
+        opened.confine()
+        answer = opened.user_query(statement)
+    if fmt is Format.TABLE and out is None:
+        console.table(answer, title=f"{answer.height} rows")
+        return
+    _write(answer, fmt, out)
+
+
+@app.command(epilog="Example: python cli.py demo --out demo")
+def demo(
+    ctx: typer.Context,
+    out: Annotated[Path, typer.Option(help="Folder for the catalogue, the store and the runs.")] = Path("demo"),
+    text_encoder: Annotated[str | None, typer.Option(help="Encoder of the titles; hashed-ngrams needs no weights.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the generated catalogue.")] = 0,
+) -> None:
+    """Generate a small catalogue with planted tastes and run everything on it: pull, extract, build-splits, train, compare."""
+    from milkprep import demo_catalogue, extract, splits
+    from milkprep.sources import amazon
+    from milktrain import config, recipe
+
+    console: Console = ctx.obj
+    catalogue = demo_catalogue.write(out / "catalogue", seed=seed)
+    console.say(f"This catalogue is generated, not real: tastes were planted in it so that the right ranking is known. Raw files: {catalogue.folder}")
+    store = out / "demo.duckdb"
+    pulled = amazon.pull(store, metadata=catalogue.metadata, reviews=catalogue.reviews, media=catalogue.folder, keep_all_items=True, reporter=console)
+    console.table(pulled.steps, title="pull: what each rule did")
+    for modality, encoder in ((Modality.VISUAL, "colour-layout"), (Modality.TEXT, text_encoder), (Modality.AUDIO, "log-mel")):
+        embedded = extract.extract(store, modality=modality, encoder=encoder, reporter=console)
+        console.say(
+            f"extract {modality}: {embedded.n_items} items by {embedded.feature_set.identity.encoder}, {embedded.n_without} without, {embedded.n_failed} failed"
+        )
+    split = splits.build(store, setting=Setting.FTMT, seed=seed, replace=True)
+    console.table(split.statistics, title=f"split {split.name}")
+    finished = [
+        recipe.train(store, split=split.name, config=config.load(), model=model, runs_folder=out / "runs", reporter=console)
+        for model in ("milk", "popularity", "random-order")
+    ]
+    training.tell(console, finished, title="new items ranked by MILK and two floors; new items have no popularity yet")
+    _ask_three_questions(console, store, runs=out / "runs")
+
+
+def _ask_three_questions(console: Console, store: Path, *, runs: Path) -> None:
+    from milktrain import runs as run_folders
+    from schemas import queries
+    from schemas.store import Store
+
+    with Store(store, mode="read") as opened, opened.registered("runs", run_folders.frame(runs)):
+        for name, question in queries.load("schemas.sql", "demo.sql").items():
+            console.say(f'\npython cli.py sql --store {store} "{question.rstrip(";")}"')
+            console.table(opened.query(question), title=name.replace("_", " "))
+
+
+def _write(answer: "pl.DataFrame", fmt: Format, out: Path | None) -> None:
+    target: Any = out or sys.stdout.buffer
+    if fmt is Format.CSV:
+        answer.write_csv(target)
+    elif fmt is Format.PARQUET:
+        answer.write_parquet(target)
+    elif fmt is Format.JSON:
+        answer.write_json(target)
+    else:
+        raise BadValue("--out takes a file for programs: add --format csv, json or parquet.")
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def main() -> None:
+    """Entry point of the console script `milk`."""
     app()
+
+
+if __name__ == "__main__":
+    main()

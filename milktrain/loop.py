@@ -96,16 +96,20 @@ def fit(
             batches = sampling.epoch(train, sampler, batch_size=config.batch_size, generator=generators.triples)
             row = run_epoch(model, optimizer, batches, generator=generators.environments)
             row |= {"epoch": epoch, "seconds": time.perf_counter() - started}
-            if epoch % config.evaluate_every == 0 or epoch == config.max_epochs:
-                found = evaluate(model, pairs=validation.pairs, candidates=validation.candidates, cutoffs=(STOP_CUTOFF,)).means[STOP_METRIC]
-                row[f"val_{STOP_METRIC}"] = found
-                best.offer(model, value=found, epoch=epoch)
+            looked = epoch % config.evaluate_every == 0 or epoch == config.max_epochs
+            if looked:
+                row[f"val_{STOP_METRIC}"] = _look(model, validation)
+                best.offer(model, value=row[f"val_{STOP_METRIC}"], epoch=epoch)
             log.append(row)
             _tell(progress, row, best)
-            if epoch - best.epoch > config.patience and best.state:
+            if looked and epoch - best.epoch > config.patience:
                 break
     model.load_state_dict(best.state)
     return Fit(len(log), best.epoch, float(np.median([row["seconds"] for row in log])), log)
+
+
+def _look(model: TrainableModule, validation: Validation) -> float:
+    return evaluate(model, pairs=validation.pairs, candidates=validation.candidates, cutoffs=(STOP_CUTOFF,)).means[STOP_METRIC]
 
 
 def run_epoch(

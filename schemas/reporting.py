@@ -5,9 +5,10 @@ The command line implements these with rich; everything else may pass `Silent()`
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import polars as pl
+if TYPE_CHECKING:  # polars takes a third of a second to import, and --help needs none of it
+    import polars as pl
 
 
 class Progress(Protocol):
@@ -37,7 +38,7 @@ class Console(Reporter, Protocol):
         """One line of talk."""
         ...
 
-    def table(self, frame: pl.DataFrame, *, title: str) -> None:
+    def table(self, frame: "pl.DataFrame", *, title: str) -> None:
         """A frame as a table for people."""
         ...
 

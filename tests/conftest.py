@@ -7,6 +7,9 @@ import pytest
 
 from schemas.store import Store
 
+# Two test processes on two cores: torch must not start a thread a core in each. Read when torch is first imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:

@@ -1,0 +1,121 @@
+"""Commands that train and judge: train, runs."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from schemas.contracts import Modality
+from schemas.errors import BadValue
+from schemas.reporting import Console
+
+if TYPE_CHECKING:
+    from milktrain.recipe import Run
+
+app = typer.Typer()
+
+StorePath = Annotated[Path, typer.Option("--store", "-s", help="The DuckDB file that holds the dataset.")]
+RunsFolder = Annotated[Path | None, typer.Option("--runs", help="Folder of run folders; `runs` beside the store when not given.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
+
+DEFAULT_STORE = Path("milk.duckdb")
+SETTINGS = (
+    "NAME=VALUE, one setting laid over all else; repeat for more: dim, alpha, beta, lam, reg, reduction, unbiased, alignment, "
+    "regularisation, negatives, batch_size, learning_rate, max_epochs, evaluate_every, patience, cutoffs, seed."
+)
+SHOWN = ("recall", "ndcg")
+
+
+@app.command(epilog="Example: python cli.py train --split ftmt-0 --preset published --store tiktok.duckdb --set beta=1000")
+def train(
+    ctx: typer.Context,
+    split: Annotated[str, typer.Option(help="Name of a split, as build-splits gave it.")],
+    store: StorePath = DEFAULT_STORE,
+    model: Annotated[str, typer.Option(help="milk, or a floor to compare with: popularity, random-order.")] = "milk",
+    preset: Annotated[str, typer.Option(help="default, published (the authors' code) or paper (the equations).")] = "default",
+    config: Annotated[Path | None, typer.Option(help="TOML file of settings laid over the preset.")] = None,
+    changes: Annotated[list[str] | None, typer.Option("--set", help=SETTINGS)] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of the training; the preset's when not given.")] = None,
+    modalities: Annotated[str | None, typer.Option(help="Which modalities to use, e.g. visual,text; all with vectors when not given.")] = None,
+    runs: RunsFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train a model on a split, stop early on validation, judge it on validation and test, and write a run folder."""
+    from milktrain import config as settings
+    from milktrain import recipe
+
+    console: Console = ctx.obj
+    chosen = settings.load(preset, file=config, changes=_changes(changes or []) | ({} if seed is None else {"seed": str(seed)}))
+    run = recipe.train(
+        store,
+        split=split,
+        config=chosen,
+        model=model,
+        modalities=_modalities(modalities),
+        runs_folder=runs or store.parent / "runs",
+        reporter=console,
+    )
+    if as_json:
+        console.emit(summary(run))
+        return
+    tell(console, [run], title=f"{model} on {split}")
+    manifest = run.manifest
+    console.say(f"{manifest['epochs']} epochs of {manifest['seconds_per_epoch']:.2f} s, best at {manifest['best_epoch']}. Run folder: {run.folder}")
+
+
+@app.command(epilog="Example: python cli.py runs --runs runs")
+def runs(
+    ctx: typer.Context, folder: Annotated[Path, typer.Option("--runs", help="Folder of run folders.")] = Path("runs"), as_json: AsJson = False
+) -> None:
+    """List finished runs with their metrics."""
+    from milktrain import runs as run_folders
+
+    console: Console = ctx.obj
+    frame = run_folders.frame(folder)
+    if as_json:
+        console.emit(frame.to_dicts())
+        return
+    console.table(
+        frame.select(column for column in frame.columns if column.startswith("test_") or column in ("run_id", "best_epoch")),
+        title=f"{frame.height} runs in {folder}",
+    )
+
+
+def summary(run: "Run") -> dict[str, object]:
+    """What a program wants to know of a run: identity, epochs, and validation and test metrics."""
+    manifest = run.manifest
+    names = ("run_id", "model", "split", "preset", "modalities", "epochs", "best_epoch", "seconds_per_epoch", "seconds", "n_candidates", "n_users")
+    metrics = manifest["metrics"]
+    assert isinstance(metrics, dict)
+    return {name: manifest[name] for name in names} | {"folder": str(run.folder), "validation": metrics["val"], "test": metrics["test"]}
+
+
+def tell(console: Console, finished: "list[Run]", *, title: str) -> None:
+    """A table of runs: a row a model and part, a column a metric."""
+    import polars as pl
+
+    rows = [
+        {"model": run.manifest["model"], "part": part} | {name: value for name, value in metrics.items() if name.partition("@")[0] in SHOWN}
+        for run in finished
+        for part, metrics in summary(run).items()
+        if part in ("validation", "test") and isinstance(metrics, dict)
+    ]
+    console.table(pl.DataFrame(rows), title=title)
+
+
+def _changes(given: list[str]) -> dict[str, str]:
+    pairs = [text.partition("=") for text in given]
+    wrong = [name for name, equals, _ in pairs if not equals]
+    if wrong:
+        raise BadValue(f"--set takes NAME=VALUE; {', '.join(wrong)} has no '='.")
+    return {name: value for name, _, value in pairs}
+
+
+def _modalities(text: str | None) -> list[Modality] | None:
+    if text is None:
+        return None
+    names = [part.strip() for part in text.split(",")]
+    unknown = [name for name in names if name not in [m.value for m in Modality]]
+    if unknown:
+        raise BadValue(f"--modalities {text!r}: {', '.join(unknown)} is none of {', '.join(Modality)}.")
+    return [Modality(name) for name in names]

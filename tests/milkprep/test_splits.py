@@ -1,0 +1,131 @@
+"""New-item splits on stores whose content is known."""
+
+import planted
+import polars as pl
+import pytest
+
+from milkprep import splits
+from schemas.contracts import Modality, Setting
+from schemas.errors import BadValue, DataError, FeatureMissing
+from schemas.store import Store
+
+
+@pytest.fixture
+def path(tmp_path):
+    return planted.fill(tmp_path / "planted.duckdb")
+
+
+def _rows(path, table):
+    with Store(path, mode="read") as store:
+        return store.query(f"SELECT * FROM {table}")
+
+
+def _lost_share(path, part):
+    with Store(path, mode="read") as store:
+        return store.query(
+            "SELECT count(DISTINCT item_idx) FILTER (WHERE lost) / count(DISTINCT item_idx) AS share FROM split_availability "
+            "JOIN split_items USING (split_id, item_idx) WHERE part = $part",
+            part=part,
+        ).item()
+
+
+@pytest.mark.parametrize(
+    ("setting", "train", "test"), [(Setting.FTFT, 0, 0), (Setting.FTMT, 0, 0.5), (Setting.MTFT, 0.3, 0), (Setting.MTMT, 0.3, 0.5)]
+)
+def test_each_setting_loses_where_it_says(path, setting, train, test):
+    splits.build(path, setting=setting, seed=0)
+    assert _lost_share(path, "train") == pytest.approx(train, abs=0.01)
+    assert _lost_share(path, "val") == test
+    assert _lost_share(path, "test") == test
+
+
+def test_a_fifth_of_the_items_is_new_half_of_them_validation(path):
+    splits.build(path, setting=Setting.FTFT, seed=0)
+    counts = dict(_rows(path, "split_items")["part"].value_counts().iter_rows())
+    assert counts == {"train": 96, "val": 12, "test": 12}
+
+
+def test_building_twice_changes_nothing(path):
+    first = splits.build(path, setting=Setting.MTMT, seed=3)
+    before = [_rows(path, table) for table in ("splits", "split_items", "split_availability")]
+    second = splits.build(path, setting=Setting.MTMT, seed=3)
+    after = [_rows(path, table) for table in ("splits", "split_items", "split_availability")]
+    assert (first.changed, second.changed) == (True, False)
+    assert first.fingerprint == second.fingerprint
+    assert all(a.equals(b) for a, b in zip(before, after, strict=True))
+
+
+def test_the_same_seed_on_another_machine_gives_the_same_rows(path, tmp_path):
+    other = planted.fill(tmp_path / "other.duckdb")
+    assert splits.build(path, setting=Setting.FTMT, seed=5).fingerprint == splits.build(other, setting=Setting.FTMT, seed=5).fingerprint
+
+
+def test_another_seed_gives_other_parts(path):
+    assert splits.build(path, setting=Setting.FTFT, seed=0).fingerprint != splits.build(path, setting=Setting.FTFT, seed=1).fingerprint
+    parts = _rows(path, "split_items").partition_by("split_id")
+    assert not parts[0].sort("item_idx")["part"].equals(parts[1].sort("item_idx")["part"])
+
+
+def test_the_settings_of_one_seed_share_their_parts(path):
+    for setting in Setting:
+        splits.build(path, setting=setting, seed=0)
+    parts = [frame.sort("item_idx")["part"] for frame in _rows(path, "split_items").partition_by("split_id")]
+    assert len(parts) == 4
+    assert all(part.equals(parts[0]) for part in parts)
+
+
+def test_another_split_of_the_same_name_needs_to_be_asked_for(path):
+    splits.build(path, setting=Setting.FTMT, seed=0)
+    with pytest.raises(DataError, match="already has another split 'ftmt-0'"):
+        splits.build(path, setting=Setting.FTMT, seed=0, test_loss=0.2)
+    replaced = splits.build(path, setting=Setting.FTMT, seed=0, test_loss=0.2, replace=True)
+    assert replaced.changed
+    assert _rows(path, "splits").height == 1
+    assert _rows(path, "split_items").height == 120
+
+
+def test_items_nobody_touched_are_outside_every_split(path):
+    with Store(path, mode="write") as store:
+        store.run("DELETE FROM interactions WHERE item_idx = 7")
+    splits.build(path, setting=Setting.FTFT, seed=0)
+    assert 7 not in _rows(path, "split_items")["item_idx"].to_list()
+
+
+def test_natural_absence_and_simulated_loss_are_kept_apart(path):
+    with Store(path, mode="write") as store:
+        store.run("DELETE FROM feature_rows WHERE feature_set_id = 1 AND item_idx < 60")  # half the items have no picture
+    report = splits.build(path, setting=Setting.FTMT, seed=0, test_loss=1.0)
+    cells = _rows(path, "split_availability")
+    visual = cells.filter(pl.col("modality") == "visual")
+    assert visual.filter(~pl.col("present"))["item_idx"].sort().to_list() == list(range(60))
+    assert cells.filter(pl.col("lost") & ~pl.col("present")).height == 0
+    assert cells.filter("lost").height == 24  # every new item has two modalities or three, and loses one
+    train = report.statistics.row(0, named=True)
+    assert train["no visual %"] == train["visual lost or none %"]
+    with Store(path, mode="read") as store:
+        assert all(frame.is_empty() for frame in store.violations().values())
+
+
+def test_statistics_count_what_each_part_holds(path):
+    report = splits.build(path, setting=Setting.FTMT, seed=0)
+    assert report.statistics["part"].to_list() == ["train", "val", "test"]
+    assert report.statistics["items"].to_list() == [96, 12, 12]
+    assert report.statistics["interactions"].sum() == 900
+
+
+def test_a_store_without_vectors_says_to_extract(tmp_path):
+    path = planted.fill(tmp_path / "bare.duckdb", modalities=())
+    with pytest.raises(FeatureMissing, match="has no vectors yet"):
+        splits.build(path, setting=Setting.FTMT, seed=0)
+
+
+def test_too_few_items_are_refused(tmp_path):
+    path = planted.fill(tmp_path / "tiny.duckdb", n_items=8, n_themes=2, per_user=3, modalities=(Modality.TEXT,))
+    with pytest.raises(DataError, match="8 items with interactions are too few"):
+        splits.build(path, setting=Setting.FTMT, seed=0)
+
+
+@pytest.mark.parametrize("share", [{"cold_fraction": 0.0}, {"cold_fraction": 1.0}, {"test_loss": 1.5}, {"train_loss": -0.1}])
+def test_shares_out_of_range_are_refused(path, share):
+    with pytest.raises(BadValue, match="Shares lie between 0 and 1"):
+        splits.build(path, setting=Setting.MTMT, seed=0, **share)

@@ -1,0 +1,49 @@
+"""Settings: presets, changes, and what is refused."""
+
+import pytest
+
+from milktrain import config
+from schemas.errors import BadValue, UnknownName
+
+
+def test_the_default_is_the_published_objective_without_its_leak():
+    published, default = (config.load(name).model_dump() for name in ("published", "default"))
+    assert {name for name in published if published[name] != default[name]} == {"preset", "negatives"}
+    assert (published["negatives"], default["negatives"]) == ("all", "train")
+
+
+@pytest.mark.parametrize("name", config.presets())
+def test_every_preset_is_complete_and_names_itself(name):
+    assert config.load(name).preset == name
+
+
+def test_changes_lie_over_the_file_and_the_file_over_the_preset(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text("beta = 7\ndim = 32\n")
+    found = config.load("paper", file=file, changes={"dim": "16"})
+    assert (found.beta, found.dim, found.reduction) == (7.0, 16, "mean")
+
+
+def test_all_problems_are_reported_at_once():
+    with pytest.raises(BadValue) as caught:
+        config.load(changes={"dim": "0", "alpha": "-1", "colour": "red", "negatives": "none"})
+    for name in ("dim", "alpha", "colour", "negatives"):
+        assert name in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "true", '"50"'])
+def test_beta_must_be_a_finite_number(value):
+    with pytest.raises(BadValue, match="beta"):
+        config.load(changes={"beta": value})
+
+
+def test_an_unknown_preset_is_answered_with_the_nearest():
+    with pytest.raises(UnknownName, match="Did you mean 'published'"):
+        config.load("publshed")
+
+
+def test_a_file_that_is_no_toml_is_named(tmp_path):
+    file = tmp_path / "broken.toml"
+    file.write_text("beta = = 3")
+    with pytest.raises(BadValue, match=r"broken.toml cannot be read as TOML"):
+        config.load(file=file)

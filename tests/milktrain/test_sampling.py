@@ -1,0 +1,59 @@
+"""Negatives and epochs."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from milktrain import sampling
+from schemas.errors import BadValue
+
+
+def _generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+@settings(max_examples=50)
+@given(st.integers(0, 10_000), st.integers(1, 60))
+def test_a_negative_is_a_candidate_that_the_user_does_not_have(seed, n):
+    generator = _generator(seed)
+    train = torch.stack([torch.randint(5, (n,), generator=generator), torch.randint(12, (n,), generator=generator)], dim=1).unique(dim=0)
+    candidates = torch.randperm(12, generator=generator)[:7]
+    train = train[sampling.can_have_negative(train, candidates=candidates, n_items=12)]
+    if not len(train):
+        return
+    drawn = sampling.negatives(train, candidates=candidates, n_items=12).sample(train[:, 0], generator=generator)
+    have = set(map(tuple, train.tolist()))
+    assert set(drawn.tolist()) <= set(candidates.tolist())
+    assert not have & set(zip(train[:, 0].tolist(), drawn.tolist(), strict=True))
+
+
+def test_negatives_are_uniform_over_what_is_left():
+    train = torch.tensor([[0, 0], [0, 1]])
+    sampler = sampling.negatives(train, candidates=torch.arange(6), n_items=6)
+    drawn = sampler.sample(torch.zeros(40_000, dtype=torch.int64), generator=_generator())
+    counts = torch.bincount(drawn, minlength=6)
+    assert counts[:2].tolist() == [0, 0]
+    assert (counts[2:] / 40_000 - 0.25).abs().max() < 0.01  # 4.6 standard deviations
+
+
+def test_a_user_who_has_every_candidate_can_have_no_negative():
+    train = torch.tensor([[0, 0], [0, 1], [1, 0]])
+    assert sampling.can_have_negative(train, candidates=torch.tensor([0, 1]), n_items=3).tolist() == [False, False, True]
+
+
+def test_an_epoch_visits_every_interaction_once_in_an_order_of_its_own():
+    train = torch.cartesian_prod(torch.arange(10), torch.arange(5))
+    sampler = sampling.negatives(train, candidates=torch.arange(5, 20), n_items=20)
+    generator = _generator()
+    first, second = (list(sampling.epoch(train, sampler, batch_size=16, generator=generator)) for _ in range(2))
+    assert [len(batch.users) for batch in first] == [16, 16, 16, 2]
+    for batches in (first, second):
+        seen = sorted((u, i) for b in batches for u, i in zip(b.users.tolist(), b.positives.tolist(), strict=True))
+        assert seen == sorted(map(tuple, train.tolist()))
+    assert first[0].positives.tolist() != second[0].positives.tolist()
+
+
+def test_nothing_to_train_on_is_refused():
+    with pytest.raises(BadValue, match="Training needs interactions"):
+        sampling.negatives(torch.empty(0, 2, dtype=torch.int64), candidates=torch.arange(3), n_items=3)
