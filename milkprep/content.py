@@ -1,0 +1,123 @@
+"""The reader of an extraction: which content a feature set still lacks, page by page.
+
+A page is a fixed range of items and becomes one transaction, so an interrupted run resumes with the same pages, and memory
+holds one page. The store is open only while a page is listed.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from milkprep import decode
+from schemas import queries
+from schemas.contracts import FeatureSet, Modality
+from schemas.errors import BadValue, DataError
+from schemas.store import Store
+
+#: Columns of `items` a text may be composed of, in the order they are joined.
+FIELDS = ("title", "description", "brand", "categories")
+#: Items a page; what a kill can lose at most.
+PAGE_ITEMS = {Modality.TEXT: 2048, Modality.VISUAL: 512, Modality.AUDIO: 256}
+#: Seconds to wait for a reader of the store between pages; hours of work hang on it.
+PATIENCE_S = 60.0
+
+ROWS = {"item_idx": pl.Int32, "position": pl.Int32, "location": pl.String, "content_sha256": pl.String}
+REFUSED = {**ROWS, "status": pl.String, "reason": pl.String}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Content of a range of items.
+
+    Args:
+        rows: `item_idx`, `position`, `location`, `content_sha256` of what can be decoded.
+        refused: the same, and `status` and `reason`, of files that cannot even be read.
+        contents: each distinct content once: its text, or the path of one file that holds it.
+    """
+
+    rows: pl.DataFrame
+    refused: pl.DataFrame
+    contents: Mapping[str, str | Path]
+
+
+class Reader:
+    """Lists content of one modality that has to be embedded."""
+
+    def __init__(self, store_path: Path, *, modality: Modality, fields: Sequence[str]) -> None:
+        """Prepare to read.
+
+        Args:
+            store_path: the DuckDB file.
+            modality: what to list.
+            fields: columns a text is composed of; their order is that of `FIELDS`. Without meaning for files.
+
+        Raises:
+            BadValue: if there is no such column, or none is named.
+        """
+        unknown = [field for field in fields if field not in FIELDS]
+        if unknown or not fields:
+            raise BadValue(f"A text cannot be made of {', '.join(unknown) or 'nothing'}. Name some of {', '.join(FIELDS)} with --fields.")
+        self.modality = modality
+        self.fields = [field for field in FIELDS if field in fields]
+        self._path = store_path
+        self._sql = queries.load("milkprep.sql", "extract.sql")
+        self._pending = self._sql["pending_text" if modality is Modality.TEXT else "pending_files"]
+
+    def require_content(self) -> None:
+        """Make sure that some content is there at all.
+
+        Raises:
+            DataError: if no item has any; the message says why, by how many items.
+        """
+        with Store(self._path, mode="read") as store:
+            if self._run(store, "has_pending", feature_set_id=-1, retry=True).item():
+                return
+            reasons = store.query(self._sql["reasons"], modality=self.modality.value)
+        words = "; ".join(f"{row['items']} items: {row['reason']}" for row in reasons.head(3).iter_rows(named=True)) or "the catalogue has no items"
+        asked = f" in {', '.join(self.fields)}" if self.modality is Modality.TEXT else " in a local file"
+        raise DataError(f"No item has {self.modality} content{asked} ({words}). Pull with content, or extract another modality.")
+
+    def pages(self, feature_set: FeatureSet, *, retry: bool) -> list[tuple[int, int]]:
+        """Pages with something to do: (page number, rows to do), in order.
+
+        Args:
+            feature_set: the set to fill.
+            retry: whether content that failed counts as to do.
+        """
+        with Store(self._path, mode="read") as store:
+            pages = self._run(store, "pending_pages", feature_set_id=feature_set.feature_set_id, retry=retry, page_items=PAGE_ITEMS[self.modality])
+        return list(pages.iter_rows())
+
+    def read(self, page: int, feature_set: FeatureSet, *, retry: bool) -> Page:
+        """One page's content; files are digested, for equal files are one content."""
+        size = PAGE_ITEMS[self.modality]
+        with Store(self._path, mode="read", wait_s=PATIENCE_S) as store:
+            listed = self._run(store, "page", feature_set_id=feature_set.feature_set_id, retry=retry, page_items=size, first=page * size)
+        if self.modality is Modality.TEXT:
+            rows = listed.select(pl.col(name).cast(kind) for name, kind in ROWS.items())
+            return Page(rows, pl.DataFrame(schema=REFUSED), dict(zip(listed["content_sha256"], listed["content"], strict=True)))
+        return _digested(listed, max_bytes=decode.MAX_FILE_BYTES[self.modality])
+
+    def _run(self, store: Store, statement: str, **values: object) -> pl.DataFrame:
+        if self.modality is Modality.TEXT:
+            values["fields"] = self.fields
+        return store.query(self._sql[statement].format(pending=self._pending), modality=self.modality.value, **values)
+
+
+def _digested(listed: pl.DataFrame, *, max_bytes: int) -> Page:
+    """A page of files, read once for their digests."""
+    readable: list[tuple[int, int, str, str]] = []
+    refused: list[tuple[int, int, str, str | None, str, str]] = []
+    contents: dict[str, str | Path] = {}
+    for item_idx, position, location in listed.select("item_idx", "position", "location").iter_rows():
+        path = Path(location)
+        try:
+            sha256 = decode.digest(path, max_bytes=max_bytes)
+        except decode.DecodeFailure as failure:
+            refused.append((item_idx, position, location, None, failure.status.value, failure.reason))
+            continue
+        readable.append((item_idx, position, location, sha256))
+        contents.setdefault(sha256, path)
+    return Page(pl.DataFrame(readable, schema=ROWS, orient="row"), pl.DataFrame(refused, schema=REFUSED, orient="row"), contents)

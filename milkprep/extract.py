@@ -1,0 +1,189 @@
+"""Extraction: every item's content of one modality into vectors, resumable, failures as rows.
+
+Read a page of content (`content`), decode and encode it (`embedding`), write it in one short transaction (`recording`); the
+store is closed while anything is computed. Equal content is embedded once. A run killed at any time and started again ends
+with the same vectors as one that was left alone; a finished one has nothing to do.
+"""
+
+import logging
+import time
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from milkprep import extractors, recording
+from milkprep.content import PATIENCE_S, Reader
+from milkprep.embedding import embed
+from milkprep.encoder import Encoder, EncoderOptions
+from milkprep.stages import Stages
+from schemas import feature_sets, queries
+from schemas.contracts import FeatureSet, Modality
+from schemas.errors import BadValue
+from schemas.reporting import Progress, Reporter
+from schemas.store import Mode, Store
+
+logger = logging.getLogger(__name__)
+
+UNITS = {Modality.TEXT: "texts", Modality.VISUAL: "pictures", Modality.AUDIO: "sounds"}
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractReport:
+    """What an extraction did.
+
+    Args:
+        feature_set: the set it filled, now the current one of its modality.
+        n_items: items with a vector.
+        n_contents: distinct contents with a vector.
+        n_embedded_now: of these, embedded by this run; 0 means that it found nothing to do.
+        n_failed: assets of the modality that could not be embedded.
+        n_without: items without a vector.
+        reasons: `reason` in words, `items` without a vector for it, most frequent first.
+        seconds: of this run.
+        stages: seconds spent reading, decoding, encoding and writing.
+    """
+
+    feature_set: FeatureSet
+    n_items: int
+    n_contents: int
+    n_embedded_now: int
+    n_failed: int
+    n_without: int
+    reasons: pl.DataFrame
+    seconds: float
+    stages: dict[str, float]
+
+
+def extract(
+    store_path: Path,
+    *,
+    modality: Modality,
+    encoder: str | None = None,
+    fields: tuple[str, ...] = ("title", "description"),
+    pooling: str = "mean",
+    normalise: bool = False,
+    max_length: int | None = None,
+    batch_size: int | None = None,
+    device: str = "auto",
+    reporter: Reporter,
+) -> ExtractReport:
+    """Embed the content of one modality and show it as `features_<modality>`.
+
+    Args:
+        store_path: the DuckDB file, with a catalogue in it.
+        modality: what to embed.
+        encoder: plugin, or for text a hub name or local folder; None for the modality's default.
+        fields: columns of `items` a text is composed of, one a line, in the order title, description, brand, categories.
+        pooling: how token vectors become one.
+        normalise: scale vectors to length 1.
+        max_length: tokens a text is cut at; None: what the model was made for.
+        batch_size: contents a batch; None: the encoder's own. It does not change vectors beyond rounding.
+        device: `auto`, `cpu`, `cuda`, `mps`.
+        reporter: told how far it is.
+
+    Raises:
+        UnknownName: if no encoder answers to the name.
+        BadValue: if an option is out of range or means nothing to the encoder.
+        WeightsMissing: if weights are not on this machine and cannot be fetched.
+        DataError: if no item has content of the modality.
+        StoreError: if the store is not there, or is held by another process.
+    """
+    started = time.perf_counter()
+    if batch_size is not None and batch_size < 1:
+        raise BadValue(f"--batch-size {batch_size} is out of range: give 1 or more.")
+    reader = Reader(store_path, modality=modality, fields=fields)
+    chosen = extractors.resolve(modality, encoder)
+    reader.require_content()
+    built = chosen.build(EncoderOptions(pooling=pooling, normalise=normalise, max_length=max_length, device=device))
+    run = _begin(store_path, reader, built, batch_size=batch_size or built.batch_size)
+    n_embedded = _embed_all(run, reporter)
+    return _report(run, n_embedded, seconds=time.perf_counter() - started)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One extraction under way: what reads, what embeds, what is filled."""
+
+    path: Path
+    reader: Reader
+    encoder: Encoder[Any, Any]
+    feature_set: FeatureSet
+    batch_size: int
+    was_finished: bool
+    was_current: bool
+    stages: Stages
+
+    def open(self, mode: Mode) -> Store:
+        return Store(self.path, mode=mode, wait_s=PATIENCE_S)
+
+
+def _begin(store_path: Path, reader: Reader, encoder: Encoder[Any, Any], *, batch_size: int) -> _Run:
+    identity = encoder.identity
+    if reader.modality is Modality.TEXT:  # what a text is made of is part of the set's name
+        identity = replace(identity, parameters={**identity.parameters, "fields": reader.fields})
+    with Store(store_path, mode="write") as store:
+        feature_set = feature_sets.register(store, reader.modality, identity)
+        state = store.query(_sql()["state"], feature_set_id=feature_set.feature_set_id).row(0, named=True)
+    stages = Stages("reading", "decoding", "encoding", "writing")
+    return _Run(store_path, reader, encoder, feature_set, batch_size, state["finished"], state["is_current"], stages)
+
+
+def _embed_all(run: _Run, reporter: Reporter) -> int:
+    """Embed page after page, then show the set; the number of contents embedded."""
+    with run.stages.measure("reading"):
+        pages = run.reader.pages(run.feature_set, retry=not run.was_finished)
+    encoder, unit = run.feature_set.identity.encoder, UNITS[run.reader.modality]
+    total = sum(pending for _, pending in pages)
+    logger.info("%d %s on %d pages to embed with %s", total, unit, len(pages), encoder)
+    n_embedded = 0
+    if pages:
+        with reporter.progress(f"{run.reader.modality} by {encoder}", total=total, unit=unit) as progress:
+            n_embedded = sum(_embed_page(run, page, progress) for page, _ in pages)
+    if pages or not (run.was_finished and run.was_current):
+        with run.stages.measure("writing"):
+            _show(run)
+    return n_embedded
+
+
+def _embed_page(run: _Run, number: int, progress: Progress) -> int:
+    with run.stages.measure("reading"):
+        page = run.reader.read(number, run.feature_set, retry=not run.was_finished)
+        with run.open("read") as store:
+            known = recording.embedded(store, run.feature_set, page.contents)
+    sharers = Counter(page.rows["content_sha256"].to_list())
+    progress.advance(page.refused.height + sum(sharers[sha256] for sha256 in known))
+    new = {sha256: content for sha256, content in page.contents.items() if sha256 not in known}
+    outcome = embed(new, run.encoder, batch_size=run.batch_size, stages=run.stages, done=lambda sha256: progress.advance(sharers[sha256]))
+    with run.stages.measure("writing"):
+        location = "+".join(f"items.{field}" for field in run.reader.fields)
+        recording.record(run.path, run.feature_set, page, outcome, location=location, seconds=run.stages.lap())
+    return outcome.vectors.height
+
+
+def _show(run: _Run) -> None:
+    """Finish the set: its counts, and `features_<modality>` reads it."""
+    modality, number = run.feature_set.modality.value, run.feature_set.feature_set_id
+    with run.open("write") as store:
+        if run.reader.modality is Modality.TEXT:
+            reason = f"no text in {', '.join(run.reader.fields)}"
+            store.run(_sql()["explain_unasked_text"], modality=modality, feature_set_id=number, reason=reason)
+        n_failed = store.query(_sql()["counts"], modality=modality, feature_set_id=number)["n_failed"].item()
+        feature_sets.finish(store, run.feature_set, n_failed=n_failed, seconds=run.stages.lap())
+
+
+def _report(run: _Run, n_embedded: int, *, seconds: float) -> ExtractReport:
+    modality = run.feature_set.modality.value
+    with run.open("read") as store:
+        counts = store.query(_sql()["counts"], modality=modality, feature_set_id=run.feature_set.feature_set_id).row(0, named=True)
+        reasons = store.query(_sql()["reasons"], modality=modality)
+    return ExtractReport(
+        run.feature_set, n_items=counts["n_items"], n_contents=counts["n_contents"], n_embedded_now=n_embedded, n_failed=counts["n_failed"],
+        n_without=counts["n_all"] - counts["n_items"], reasons=reasons, seconds=seconds, stages=dict(run.stages.seconds),
+    )  # fmt: skip
+
+
+def _sql() -> dict[str, str]:
+    return queries.load("milkprep.sql", "extract.sql")

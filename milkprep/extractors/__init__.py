@@ -1,0 +1,86 @@
+"""Encoders, one file each; the folder is the registry.
+
+A plugin module has `MODALITY` and `build(options) -> Encoder`. Its public name is its file name with `-` for `_`. Listing and
+naming import no torch: only `build` does.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from milkprep.encoder import Encoder, EncoderOptions
+from milkprep.extractors._weights import MINILM
+from schemas import plugins
+from schemas.contracts import Modality
+from schemas.errors import BadValue, UnknownName
+
+#: What `extract` uses where no encoder is named. Weight-free encoders are never chosen unasked.
+DEFAULT_TEXT = MINILM
+TEXT_PLUGIN = "transformers-text"
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """An encoder's name, understood but not built.
+
+    Args:
+        name: public name of the plugin.
+        plugin: its module.
+        weights: hub name or folder it was asked for with, None where the plugin has none.
+    """
+
+    name: str
+    plugin: ModuleType
+    weights: str | None
+
+    def build(self, options: EncoderOptions) -> Encoder[Any, Any]:
+        """The encoder, its weights loaded.
+
+        Args:
+            options: what the user chose; `weights` is taken from the name.
+
+        Raises:
+            BadValue: if an option means nothing to this encoder or is out of its range.
+            WeightsMissing: if weights are not on this machine and cannot be fetched.
+        """
+        encoder: Encoder[Any, Any] = self.plugin.build(replace(options, weights=self.weights))
+        return encoder
+
+
+def resolve(modality: Modality, name: str | None) -> Resolved:
+    """What a user means by an encoder's name.
+
+    Args:
+        modality: what is to be embedded.
+        name: a plugin (`hashed-ngrams`); for text also a hub name (`owner/model`) or a local folder; None for the default.
+
+    Raises:
+        UnknownName: if nothing answers to the name; the message gives the nearest spelling.
+        BadValue: if the encoder embeds another modality, or the modality has no default yet.
+    """
+    name = name or _default(modality)
+    if name in plugins.names(__name__):
+        return _of_plugin(modality, name)
+    if modality is Modality.TEXT and ("/" in name or Path(name).is_dir()):
+        return Resolved(TEXT_PLUGIN, plugins.load(__name__, TEXT_PLUGIN), name)
+    hint = " A model of the hub is written owner/name, a folder of yours with a slash." if modality is Modality.TEXT else ""
+    try:
+        plugins.check_known(name, plugins.names(__name__), what="encoder")
+    except UnknownName as error:
+        raise UnknownName(f"{error}{hint}") from error
+    raise AssertionError("a known name was resolved above")
+
+
+def _default(modality: Modality) -> str:
+    if modality is Modality.TEXT:
+        return DEFAULT_TEXT
+    choices = [name for name in plugins.names(__name__) if plugins.load(__name__, name).MODALITY is modality]
+    raise BadValue(f"{modality} has no default encoder yet. Name one with --encoder ({', '.join(choices)}).")
+
+
+def _of_plugin(modality: Modality, name: str) -> Resolved:
+    plugin = plugins.load(__name__, name)
+    if plugin.MODALITY is not modality:
+        raise BadValue(f"The encoder {name} embeds {plugin.MODALITY}, not {modality}. Give --modality {plugin.MODALITY} or another encoder.")
+    return Resolved(name, plugin, DEFAULT_TEXT if name == TEXT_PLUGIN else None)

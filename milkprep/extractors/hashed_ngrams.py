@@ -1,0 +1,94 @@
+"""Text without weights: word and character n-grams, hashed.
+
+Words and pairs of words, and runs of three to five characters, are counted; a count c weighs 1 + ln c; each n-gram adds its
+weight, with a sign, at a place its CRC-32 names; the vector is scaled to length 1. Near texts share n-grams, so their
+vectors are near. The same on every machine and Python.
+
+Source: Weinberger et al. 2009, feature hashing with signs.
+"""
+
+import re
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from milkprep.decode import undecodable
+from milkprep.encoder import EncoderOptions, l2_normalised, library_versions, refuse_model_options
+from schemas.contracts import EncoderIdentity, Modality
+
+MODALITY = Modality.TEXT
+WIDTH = 512
+WORD_NGRAMS = (1, 2)
+CHARACTER_NGRAMS = (3, 4, 5)
+WORD = re.compile(r"\w+")
+SIGN_BIT = 1 << 31
+
+
+class HashedNgrams:
+    """Encoder of texts; decoded is the text's sparse vector: (places, values)."""
+
+    modality = MODALITY
+    batch_size = 256
+    budget = 1 << 22
+
+    def __init__(self) -> None:
+        parameters: dict[str, object] = {"word_ngrams": [*WORD_NGRAMS], "character_ngrams": [*CHARACTER_NGRAMS], "normalise": True}
+        self.identity = EncoderIdentity(
+            encoder="hashed-ngrams", weights="none", weights_sha256="", width=WIDTH, pooling="sum", parameters=parameters,
+            versions=library_versions("numpy"),
+        )  # fmt: skip
+
+    def decode(self, content: str) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Places (N,) in 0 .. WIDTH-1, distinct, and their values (N,), not all zero.
+
+        Raises:
+            DecodeFailure: if the text holds nothing but white space, or its n-grams cancel out.
+        """
+        counts = Counter(_ngrams(content))
+        if not counts:
+            raise undecodable("the text holds nothing but white space")
+        hashes = np.array([zlib.crc32(ngram.encode("utf-8", "surrogatepass")) for ngram in counts], dtype=np.int64)
+        weights = 1 + np.log(np.fromiter(counts.values(), dtype=np.float64))
+        dense = np.bincount(hashes % WIDTH, weights=np.where(hashes & SIGN_BIT, -weights, weights), minlength=WIDTH)
+        places = np.flatnonzero(dense)
+        if not len(places):
+            raise undecodable("the text's n-grams cancel out")
+        return places, dense[places].astype(np.float32)
+
+    def size_of(self, decoded: tuple[NDArray[np.int64], NDArray[np.float32]]) -> int:
+        """Places in use."""
+        return len(decoded[0])
+
+    def encode(self, batch: Sequence[tuple[NDArray[np.int64], NDArray[np.float32]]]) -> NDArray[np.float32]:
+        """(B, WIDTH) float32, rows of length 1."""
+        vectors = np.zeros((len(batch), WIDTH), dtype=np.float32)
+        for row, (places, values) in enumerate(batch):
+            vectors[row, places] = values
+        return l2_normalised(vectors)
+
+
+def build(options: EncoderOptions) -> HashedNgrams:
+    """The encoder.
+
+    Raises:
+        BadValue: if an option of trained networks was given.
+    """
+    refuse_model_options(options, encoder="hashed-ngrams")
+    return HashedNgrams()
+
+
+def _ngrams(text: str) -> Iterator[str]:
+    """Every n-gram of a text, as often as it occurs; words and characters are told apart by a first letter."""
+    lowered = text.lower()
+    words = WORD.findall(lowered)
+    for n in WORD_NGRAMS:
+        yield from ("w" + " ".join(words[start : start + n]) for start in range(len(words) - n + 1))
+    spaced = " ".join(lowered.split())
+    if not spaced:
+        return
+    spaced = f" {spaced} "  # edges are n-grams of their own, and a single letter has one
+    for n in CHARACTER_NGRAMS:
+        yield from ("c" + spaced[start : start + n] for start in range(len(spaced) - n + 1))

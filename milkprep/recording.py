@@ -1,0 +1,75 @@
+"""The writer of an extraction: one page in one short transaction.
+
+Vectors, the rows that point items at them, the assets' states and the rejects appear together or not at all, so a run killed
+at any time leaves a store that tells the truth and is resumed page by page.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import polars as pl
+
+from milkprep.content import PATIENCE_S, Page
+from milkprep.embedding import Embedded
+from schemas import feature_sets, queries
+from schemas.contracts import FeatureSet, Modality
+from schemas.store import Store
+
+#: The column rows are joined to contents by.
+CONTENT = "content_sha256"
+
+
+def embedded(store: Store, feature_set: FeatureSet, contents: Iterable[str]) -> set[str]:
+    """Which contents have a vector in a feature set.
+
+    Args:
+        store: open.
+        feature_set: the set to look in.
+        contents: digests.
+    """
+    asked = pl.DataFrame({CONTENT: list(contents)}, schema={CONTENT: pl.String})
+    with store.registered("asked", asked):
+        sql = _sql()["embedded"].format(vectors=feature_sets.vectors_table(feature_set))
+        return set(store.query(sql)[CONTENT].to_list())
+
+
+def record(store_path: Path, feature_set: FeatureSet, page: Page, outcome: Embedded, *, location: str, seconds: float) -> None:
+    """Write what became of a page.
+
+    Args:
+        store_path: the DuckDB file; held only for this transaction.
+        feature_set: the set to fill.
+        page: what was read.
+        outcome: what became of its contents; those with neither vector nor failure had a vector before.
+        location: for text, the columns it was composed of, where an item has no asset for them.
+        seconds: time spent since the page before.
+
+    Raises:
+        StoreLocked: if another process holds the store for longer than a minute. The page is lost, all before are kept.
+    """
+    with Store(store_path, mode="write", wait_s=PATIENCE_S) as store, store.transaction():
+        known = embedded(store, feature_set, outcome.vectors[CONTENT])  # by another run of the same set at the same time
+        feature_sets.append_vectors(store, feature_set, outcome.vectors.filter(~pl.col(CONTENT).is_in(list(known))))
+        accepted = page.rows.join(outcome.failures, on=CONTENT, how="anti")
+        refused = pl.concat([page.refused, page.rows.join(outcome.failures, on=CONTENT).select(page.refused.columns)])
+        with store.registered("tried", page.rows), store.registered("accepted", accepted), store.registered("refused", refused):
+            _record_rows(store, feature_set, accepted, location=location)
+        store.run(_sql()["add_seconds"], feature_set_id=feature_set.feature_set_id, seconds=seconds)
+
+
+def _record_rows(store: Store, feature_set: FeatureSet, accepted: pl.DataFrame, *, location: str) -> None:
+    sql, modality = _sql(), feature_set.modality.value
+    store.run(sql["drop_replaced_rows"], feature_set_id=feature_set.feature_set_id)
+    feature_sets.append_rows(store, feature_set, accepted.select("item_idx", "position", CONTENT))
+    if feature_set.modality is Modality.TEXT:
+        store.run(sql["accept_texts"], modality=modality)
+        store.run(sql["add_text_assets"], modality=modality, location=location)
+        store.run(sql["refuse_texts"], modality=modality)
+    else:
+        store.run(sql["accept_files"], modality=modality)
+        store.run(sql["refuse_files"], modality=modality)
+    store.run(sql["add_rejects"], modality=modality)
+
+
+def _sql() -> dict[str, str]:
+    return queries.load("milkprep.sql", "extract.sql")

@@ -1,0 +1,117 @@
+Extraction: what is to be embedded, page by page, and what became of it. {pending} stands for one of the two statements that
+follow, {vectors} for the name of a feature set's own table; nothing else is ever put in.
+
+-- name: pending_text
+-- Items whose composed text this feature set has not embedded yet. A text that already failed is tried again on $retry.
+SELECT item_idx, 0 AS position, left(content, 200) AS location, sha256(content) AS content_sha256, content
+FROM (
+    SELECT item_idx, nullif(array_to_string(list_filter([
+        CASE WHEN list_contains($fields, 'title') THEN title END,
+        CASE WHEN list_contains($fields, 'description') THEN description END,
+        CASE WHEN list_contains($fields, 'brand') THEN brand END,
+        CASE WHEN list_contains($fields, 'categories') THEN array_to_string(categories, ', ') END
+    ], lambda part: regexp_matches(part, '\S')), chr(10)), '') AS content
+    FROM items
+) AS composed
+ANTI JOIN (SELECT item_idx, content_sha256 FROM feature_rows WHERE feature_set_id = $feature_set_id) AS done
+    ON done.item_idx = composed.item_idx AND done.content_sha256 = sha256(composed.content)
+ANTI JOIN (SELECT item_idx FROM assets WHERE modality = $modality AND status = 'decode_error' AND NOT $retry) AS failed
+    ON failed.item_idx = composed.item_idx
+WHERE content IS NOT NULL
+
+-- name: pending_files
+-- Local files of one modality that this feature set has not embedded yet. Files that already failed are tried again on
+-- $retry. Vectors that came ready-made have no file behind them.
+SELECT a.item_idx, a.position, a.location, a.content_sha256, NULL::VARCHAR AS content
+FROM assets AS a
+ANTI JOIN (SELECT item_idx, position, content_sha256 FROM feature_rows WHERE feature_set_id = $feature_set_id) AS done
+    ON done.item_idx = a.item_idx AND done.position = a.position AND a.status = 'ok' AND done.content_sha256 = a.content_sha256
+ANTI JOIN (SELECT r.item_idx, r.position, s.modality FROM feature_rows AS r JOIN feature_sets AS s USING (feature_set_id)
+           WHERE s.encoder = 'imported') AS imported
+    ON imported.item_idx = a.item_idx AND imported.position = a.position AND imported.modality = a.modality
+WHERE a.modality = $modality AND NOT contains(a.location, '://')
+  AND (a.status IN ('pending', 'ok') OR $retry AND a.status IN ('decode_error', 'too_short', 'silent'))
+
+-- name: has_pending
+SELECT count(*) > 0 AS found FROM (SELECT 1 FROM ({pending}) LIMIT 1);
+
+-- name: pending_pages
+-- Pages are fixed ranges of item_idx, so that a resumed run makes the same batches.
+SELECT item_idx // $page_items AS page, count(*) AS pending FROM ({pending}) GROUP BY page ORDER BY page;
+
+-- name: page
+SELECT item_idx, position, location, content_sha256, content FROM ({pending})
+WHERE item_idx >= $first AND item_idx < $first + $page_items ORDER BY item_idx, position;
+
+-- name: embedded
+-- Which of these contents have a vector.
+SELECT content_sha256 FROM {vectors} SEMI JOIN asked USING (content_sha256);
+
+-- name: state
+SELECT finished_at IS NOT NULL AS finished, is_current FROM feature_sets WHERE feature_set_id = $feature_set_id;
+
+-- name: drop_replaced_rows
+-- Rows of this set about to be written anew, because their content changed.
+DELETE FROM feature_rows WHERE feature_set_id = $feature_set_id
+  AND EXISTS (SELECT 1 FROM tried WHERE tried.item_idx = feature_rows.item_idx AND tried.position = feature_rows.position);
+
+-- name: accept_files
+UPDATE assets SET status = 'ok', reason = NULL, content_sha256 = accepted.content_sha256 FROM accepted
+WHERE assets.modality = $modality AND assets.item_idx = accepted.item_idx AND assets.position = accepted.position;
+
+-- name: accept_texts
+-- The assets of a text are columns of items; one that another encoder failed on, or that was not asked for, is ok again.
+UPDATE assets SET status = 'ok', reason = NULL FROM accepted
+WHERE assets.modality = $modality AND assets.item_idx = accepted.item_idx
+  AND (assets.status = 'decode_error' OR assets.status = 'ok' AND assets.reason IS NOT NULL);
+
+-- name: add_text_assets
+-- Where an item's text comes from columns that the source made no asset of.
+INSERT INTO assets
+SELECT c.item_idx, $modality, coalesce(max(a.position) + 1, 0), $location, any_value(c.content_sha256), 'ok', NULL
+FROM accepted AS c LEFT JOIN assets AS a ON a.item_idx = c.item_idx AND a.modality = $modality
+GROUP BY c.item_idx HAVING NOT coalesce(bool_or(a.status = 'ok'), false);
+
+-- name: refuse_files
+-- An asset that another encoder could use stays ok; its reason says what this one found.
+UPDATE assets SET reason = refused.reason, content_sha256 = coalesce(refused.content_sha256, assets.content_sha256),
+    status = CASE WHEN other.item_idx IS NULL THEN refused.status ELSE assets.status END
+FROM refused LEFT JOIN (SELECT DISTINCT r.item_idx, r.position FROM feature_rows AS r JOIN feature_sets AS s USING (feature_set_id)
+                        WHERE s.modality = $modality) AS other
+    ON other.item_idx = refused.item_idx AND other.position = refused.position
+WHERE assets.modality = $modality AND assets.item_idx = refused.item_idx AND assets.position = refused.position;
+
+-- name: refuse_texts
+UPDATE assets SET reason = refused.reason, status = CASE WHEN other.item_idx IS NULL THEN refused.status ELSE assets.status END
+FROM refused LEFT JOIN (SELECT DISTINCT r.item_idx FROM feature_rows AS r JOIN feature_sets AS s USING (feature_set_id)
+                        WHERE s.modality = $modality) AS other
+    ON other.item_idx = refused.item_idx
+WHERE assets.modality = $modality AND assets.item_idx = refused.item_idx AND assets.status IN ('ok', 'decode_error');
+
+-- name: add_rejects
+-- Once each, however often the content is tried. A file without a sound track lacks something; nothing was refused.
+INSERT INTO rejects
+SELECT DISTINCT $modality, NULL::BIGINT, 'decode_error', refused.reason, refused.location FROM refused
+WHERE refused.status <> 'absent' AND NOT EXISTS (SELECT 1 FROM rejects AS r WHERE r.source = $modality AND r.line IS NULL AND r.detail = refused.reason
+                  AND r.text_start IS NOT DISTINCT FROM refused.location);
+
+-- name: add_seconds
+UPDATE feature_sets SET seconds = seconds + $seconds WHERE feature_set_id = $feature_set_id;
+
+-- name: explain_unasked_text
+-- Items whose text lies in columns that were not asked for.
+UPDATE assets SET reason = $reason WHERE modality = $modality AND status = 'ok' AND position = 0 AND reason IS NULL
+  AND item_idx NOT IN (SELECT item_idx FROM feature_rows WHERE feature_set_id = $feature_set_id);
+
+-- name: counts
+SELECT (SELECT count(DISTINCT item_idx) FROM feature_rows WHERE feature_set_id = $feature_set_id) AS n_items,
+       (SELECT count(DISTINCT content_sha256) FROM feature_rows WHERE feature_set_id = $feature_set_id) AS n_contents,
+       (SELECT count(*) FROM items) AS n_all,
+       (SELECT count(*) FROM assets WHERE modality = $modality AND status IN ('decode_error', 'too_short', 'silent')) AS n_failed;
+
+-- name: reasons
+-- Why items have no vector of the modality, most frequent first.
+SELECT reason, count(*) AS items FROM (
+    SELECT CASE $modality WHEN 'visual' THEN visual_reason WHEN 'text' THEN text_reason ELSE audio_reason END AS reason
+    FROM modality_availability
+) WHERE reason IS NOT NULL GROUP BY reason ORDER BY items DESC, reason;
