@@ -224,9 +224,8 @@ def demo(
     console.table(pulled.steps, title="pull: what each rule did")
     for modality, encoder in ((Modality.VISUAL, "colour-layout"), (Modality.TEXT, text_encoder), (Modality.AUDIO, "log-mel")):
         embedded = extract.extract(store, modality=modality, encoder=encoder, reporter=console)
-        console.say(
-            f"extract {modality}: {embedded.n_items} items by {embedded.feature_set.identity.encoder}, {embedded.n_without} without, {embedded.n_failed} failed"
-        )
+        by = embedded.feature_set.identity.encoder
+        console.say(f"extract {modality}: {embedded.n_items} items by {by}, {embedded.n_without} without, {embedded.n_failed} failed")
     split = splits.build(store, setting=Setting.FTMT, seed=seed, replace=True)
     console.table(split.statistics, title=f"split {split.name}")
     finished = [
