@@ -14,6 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARIES = ("schemas", "milkprep", "milktrain")
+FOLDERS = (*LIBRARIES, "tests", "benchmarks", "examples", "docs")
 COMMAND_LINE = ("cli.py", "*/commands.py")
 LARGEST_FILE, LARGEST_FUNCTION = 300, 60
 
