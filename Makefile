@@ -32,6 +32,7 @@ bench: $(STAMP)
 	@$(PY) benchmarks/run.py
 
 install: $(STAMP)
+	@:
 
 # The stamp is written last, so an interrupted installation is taken up again. A later change of the declaration updates
 # the environment in place.
@@ -42,7 +43,8 @@ $(STAMP): pyproject.toml constraints.txt
 	if [ -z "$$python" ]; then \
 		echo "No Python 3.11 or newer as $(PYTHON) or python3. Install one, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; \
 	fi; \
-	echo "Installing into $(VENV): about 2 minutes and 6 GB, most of it PyTorch." >&2; \
+	if [ -d $(VENV) ]; then echo "Bringing $(VENV) up to date." >&2; \
+	else echo "Installing into $(VENV): 2 to 4 minutes and 6 GB, most of it PyTorch." >&2; fi; \
 	"$$python" -m venv $(VENV)
 	@$(PY) -m pip install -qq --disable-pip-version-check -c constraints.txt -e ".[dev,offline]"
 	@touch $(STAMP)

@@ -88,7 +88,7 @@ def review(user: str, asin: str, rng: Generator) -> Record:
 
 def pick(options: Sequence[T], rng: Generator) -> T:
     """One of several, each as likely."""
-    return options[rng.integers(len(options))]
+    return options[int(rng.integers(len(options)))]
 
 
 def _words(shown: NDArray[np.float64], rng: Generator, *, n: int) -> list[str]:

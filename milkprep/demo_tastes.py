@@ -82,5 +82,5 @@ def _touched(rng: Generator, *, liking: NDArray[np.float64], popularity: NDArray
     """Distinct items of one user: most drawn by popularity times squared liking, the others by popularity."""
     by_taste = popularity * liking**2
     chance = BY_TASTE * by_taste / by_taste.sum() + (1 - BY_TASTE) * popularity / popularity.sum()
-    wanted = min(LEAST + int(rng.poisson(MEAN_MORE)), np.count_nonzero(chance))
+    wanted = min(LEAST + int(rng.poisson(MEAN_MORE)), int(np.count_nonzero(chance)))
     return rng.choice(len(chance), size=wanted, replace=False, p=chance)
