@@ -22,7 +22,7 @@ from schemas.errors import DataError
 from schemas.store import Store
 
 #: Rows that are fingerprinted at once; part of what the fingerprint means.
-SLICE_ROWS = 500_000
+SLICE_ROWS = 100_000
 
 
 @contextmanager

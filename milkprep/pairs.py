@@ -66,9 +66,9 @@ def keep_core(store: Store, *, core: int, source: str, reporter: Reporter) -> in
     return rounds
 
 
-def count(store: Store) -> int:
-    """Pairs that are left."""
-    return int(store.query(_sql()["count_pairs"]).item())
+def item_keys(store: Store) -> frozenset[str]:
+    """Keys of the items that are left."""
+    return frozenset(store.query(_sql()["item_keys"])["item_key"])
 
 
 def _sql() -> dict[str, str]:

@@ -4,13 +4,14 @@ Promises: nothing of a file is held beyond one batch; no line is lost, lines rea
 understood never stops the file.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
 
 import msgspec
 import polars as pl
+import pyarrow as pa
 
 from milkprep.lines import LINE_LIMIT, Block, read_blocks
 from schemas.contracts import RejectReason
@@ -21,6 +22,11 @@ BATCH_ROWS = 50_000
 BATCH_BYTES = 32 << 20
 TEXT_START_CHARACTERS = 120
 REJECT_SCHEMA = {"source": pl.String, "line": pl.Int64, "reason": pl.String, "detail": pl.String, "text_start": pl.String}
+TEXTS = pa.list_(pa.large_string())
+ITEM_COLUMNS = {
+    "item_key": pa.large_string(), "title": pa.large_string(), "description": pa.large_string(), "brand": pa.large_string(), "categories": TEXTS,
+    "pictures": TEXTS, "title_reason": pa.large_string(), "description_reason": pa.large_string(), "picture_reason": pa.large_string(),
+}  # fmt: skip
 
 Record = TypeVar("Record")
 
@@ -31,6 +37,10 @@ class LineError(Exception):
     def __init__(self, reason: RejectReason, detail: str) -> None:
         super().__init__(detail)
         self.reason = reason
+
+
+#: What tells that a line is refused.
+REFUSALS = (LineError, UnicodeDecodeError, msgspec.DecodeError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +63,13 @@ class LineShape(Generic[Record]):
     Args:
         table: the temporary table they go to; it has the columns `line` and `digest` besides the frame's own.
         decode: one line to one record; raises `LineError`, `msgspec.DecodeError` or `msgspec.ValidationError`.
+        vet: raises `LineError` if one of the records cannot be taken. It sees many at a time, and each alone once one was refused.
         frame: records to rows, in order.
     """
 
     table: str
     decode: Callable[[bytes], Record]
+    vet: Callable[[list[Record]], None]
     frame: Callable[[list[Record]], pl.DataFrame]
 
 
@@ -92,6 +104,15 @@ class _Batch(Generic[Record]):
     records: list[Record] = field(default_factory=list)
     size: int = 0
 
+    def extend(self, numbers: Iterable[int], lines: list[bytes], records: list[Record]) -> None:
+        self.numbers.extend(numbers)
+        # Told apart only among lines of the same pair or item within this run: the built-in hash is enough for that.
+        self.digests.extend(map(hash, lines))
+        self.records.extend(records)
+        self.size += sum(map(len, lines))
+        if self.size >= BATCH_BYTES or len(self.records) >= BATCH_ROWS:
+            self.flush()
+
     def flush(self) -> None:
         if not self.records:
             return
@@ -102,13 +123,21 @@ class _Batch(Generic[Record]):
         self.numbers, self.digests, self.records, self.size = [], [], [], 0
 
 
-def stage_lines(store: Store, raw: RawFile, shape: LineShape[Record], *, reporter: Reporter) -> int:
+def item_rows(rows: Sequence[tuple[object, ...]]) -> pl.DataFrame:
+    """Rows of `staged_items`, values in the order of `ITEM_COLUMNS`. By way of Arrow, which is quick with lists of texts."""
+    columns = zip(*rows, strict=True) if rows else [()] * len(ITEM_COLUMNS)
+    arrays = {name: pa.array(values, type=kind) for (name, kind), values in zip(ITEM_COLUMNS.items(), columns, strict=True)}
+    return pl.DataFrame(pl.from_arrow(pa.table(arrays)))
+
+
+def stage_lines(store: Store, raw: RawFile, shape: LineShape[Record], *, header_lines: int = 0, reporter: Reporter) -> int:
     """Read a file into its temporary table.
 
     Args:
         store: open for writing, with the temporary tables made.
         raw: the file.
         shape: what its lines mean.
+        header_lines: lines at the start that are no data; neither read nor refused.
         reporter: told the bytes of the file that were read.
 
     Returns:
@@ -120,35 +149,41 @@ def stage_lines(store: Store, raw: RawFile, shape: LineShape[Record], *, reporte
     batch, rejects, n_lines, done = _Batch(store, shape), Rejects(store, raw.label), 0, 0
     with reporter.progress(f"reading {raw.label}", total=raw.path.stat().st_size, unit="bytes") as progress:
         for block in read_blocks(raw.path):
-            _stage_block(block, batch, rejects)
+            _stage_block(block, batch, rejects, header_lines=header_lines)
             n_lines += len(block.lines)
             progress.advance(block.bytes_read - done)
             progress.note(f"{n_lines:,} lines")
             done = block.bytes_read
     batch.flush()
     rejects.flush()
-    return n_lines
+    return n_lines - header_lines
 
 
-def _stage_block(block: Block, batch: _Batch[Record], rejects: Rejects) -> None:
-    for number, line in enumerate(block.lines, block.first_line):
+def _stage_block(block: Block, batch: _Batch[Record], rejects: Rejects, *, header_lines: int) -> None:
+    skipped = max(0, header_lines + 1 - block.first_line)
+    lines, first = block.lines[skipped:], block.first_line + skipped
+    if not block.too_long:
+        try:
+            batch.extend(range(first, first + len(lines)), lines, _decoded(lines, batch.shape))
+            return
+        except REFUSALS:
+            pass  # one of them is refused: find out which
+    for number, line in enumerate(lines, first):
         if number in block.too_long:
             rejects.add(number, RejectReason.LINE_TOO_LONG, f"longer than {LINE_LIMIT >> 20} MiB", line)
             continue
         try:
-            if not line.isascii():
-                line.decode()
-            record = batch.shape.decode(line)
-        except (LineError, UnicodeDecodeError, msgspec.DecodeError, RecursionError) as error:
+            batch.extend([number], [line], _decoded([line], batch.shape))
+        except REFUSALS as error:
             rejects.add(number, *_verdict(line, error), line)
-            continue
-        batch.numbers.append(number)
-        # Told apart only among lines of the same pair or item within this run: the built-in hash is enough for that.
-        batch.digests.append(hash(line))
-        batch.records.append(record)
-        batch.size += len(line)
-        if batch.size >= BATCH_BYTES or len(batch.records) >= BATCH_ROWS:
-            batch.flush()
+
+
+def _decoded(lines: list[bytes], shape: LineShape[Record]) -> list[Record]:
+    if not all(map(bytes.isascii, lines)):
+        b"\n".join(lines).decode()
+    records = list(map(shape.decode, lines))
+    shape.vet(records)
+    return records
 
 
 def _verdict(line: bytes, error: Exception) -> tuple[RejectReason, str]:

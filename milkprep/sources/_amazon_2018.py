@@ -4,14 +4,15 @@ Two schemas of metadata exist: the early one has `image`, the final one `imageUR
 present and a missing value is `''`, `[]` or `{}`. Fields that are not read here are not decoded.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from functools import partial
 from typing import Annotated
 
 import msgspec
 import polars as pl
 
 from milkprep import text_cleaning
-from milkprep.staging import LineError, LineShape
+from milkprep.staging import LineError, LineShape, item_rows
 from schemas.contracts import RejectReason
 
 #: Seconds since 1970 up to the year 9999: milliseconds, as other releases have them, are beyond.
@@ -20,10 +21,6 @@ Stars = Annotated[float, msgspec.Meta(ge=0, le=5)]
 Texts = str | list[str | None] | None
 
 REVIEW_SCHEMA = {"user_key": pl.String, "item_key": pl.String, "rating": pl.Float32, "seconds": pl.Int64}
-ITEM_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
-    "item_key": pl.String, "title": pl.String, "description": pl.String, "brand": pl.String, "categories": pl.List(pl.String),
-    "pictures": pl.List(pl.String), "title_reason": pl.String, "description_reason": pl.String, "picture_reason": pl.String,
-}  # fmt: skip
 
 
 class Review(msgspec.Struct, gc=False):
@@ -48,40 +45,21 @@ class Metadata(msgspec.Struct, gc=False):
     image_url_high_res: Texts = msgspec.field(default=None, name="imageURLHighRes")
 
 
-_review_decoder = msgspec.json.Decoder(Review)
-_metadata_decoder = msgspec.json.Decoder(Metadata)
+def _vet_reviews(reviews: list[Review]) -> None:
+    for review in reviews:
+        if not review.reviewer:
+            raise LineError(RejectReason.MISSING_KEY, "no reviewerID")
+        if not review.asin:
+            raise LineError(RejectReason.MISSING_KEY, "no asin")
 
 
-def decode_review(line: bytes) -> Review:
-    """One review.
-
-    Raises:
-        LineError: if it names no user or no item.
-        msgspec.DecodeError: if it is not JSON, or a value has another type.
-    """
-    review = _review_decoder.decode(line)
-    if not review.reviewer or review.reviewer.isspace():
-        raise LineError(RejectReason.MISSING_KEY, "no reviewerID")
-    if not review.asin or review.asin.isspace():
-        raise LineError(RejectReason.MISSING_KEY, "no asin")
-    return review
+def _vet_metadata(items: list[Metadata]) -> None:
+    for item in items:
+        if not item.asin:
+            raise LineError(RejectReason.MISSING_KEY, "no asin")
 
 
-def decode_metadata(line: bytes) -> Metadata:
-    """One item.
-
-    Raises:
-        LineError: if it names no item.
-        msgspec.DecodeError: if it is not JSON, or a value has another type.
-    """
-    metadata = _metadata_decoder.decode(line)
-    if not metadata.asin or metadata.asin.isspace():
-        raise LineError(RejectReason.MISSING_KEY, "no asin")
-    return metadata
-
-
-def review_rows(reviews: list[Review]) -> pl.DataFrame:
-    """Rows of `raw_pairs`."""
+def _review_rows(reviews: list[Review]) -> pl.DataFrame:
     columns = {
         "user_key": [r.reviewer for r in reviews], "item_key": [r.asin for r in reviews],
         "rating": [r.overall for r in reviews], "seconds": [r.seconds for r in reviews],
@@ -89,9 +67,12 @@ def review_rows(reviews: list[Review]) -> pl.DataFrame:
     return pl.DataFrame(columns, schema=REVIEW_SCHEMA)
 
 
-def metadata_rows(items: list[Metadata]) -> pl.DataFrame:
-    """Rows of `staged_items`."""
-    return pl.DataFrame([_item_row(item) for item in items], schema=ITEM_SCHEMA, orient="row")
+def _metadata_rows(items: list[Metadata], wanted: Collection[str] | None) -> pl.DataFrame:
+    return item_rows([_item_row(item) if wanted is None or item.asin in wanted else _bare_row(item) for item in items])
+
+
+def _bare_row(item: Metadata) -> tuple[object, ...]:
+    return (item.asin, None, None, None, [], [], None, None, None)
 
 
 def _item_row(item: Metadata) -> tuple[object, ...]:
@@ -113,5 +94,13 @@ def _texts(value: Texts) -> list[str]:
     return [text for text in values if text and not text.isspace()]
 
 
-REVIEWS = LineShape("raw_pairs", decode_review, review_rows)
-METADATA = LineShape("staged_items", decode_metadata, metadata_rows)
+REVIEWS = LineShape("raw_pairs", msgspec.json.Decoder(Review).decode, _vet_reviews, _review_rows)
+
+
+def metadata_shape(*, wanted: Collection[str] | None) -> LineShape[Metadata]:
+    """Metadata lines as rows of `staged_items`.
+
+    Args:
+        wanted: keys of the items that will be kept: only their texts are cleaned and carried along. None: all are kept.
+    """
+    return LineShape("staged_items", msgspec.json.Decoder(Metadata).decode, _vet_metadata, partial(_metadata_rows, wanted=wanted))

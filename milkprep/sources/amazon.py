@@ -86,15 +86,15 @@ def _pull(
     metadata, reviews = files
     items.create_tables(store)
     pairs.create_tables(store)
-    n_lines = {
-        metadata.label: stage_lines(store, metadata, lines_2018.METADATA, reporter=reporter),
-        reviews.label: stage_lines(store, reviews, lines_2018.REVIEWS, reporter=reporter),
-    }
+    n_reviews = stage_lines(store, reviews, lines_2018.REVIEWS, reporter=reporter)
     pairs.number_keys(store)
     pairs.drop_repeats(store, source=reviews.label)
     pairs.keep_core(store, core=core, source=reviews.label, reporter=reporter)
+    wanted = None if keep_all else pairs.item_keys(store)
+    n_items = stage_lines(store, metadata, lines_2018.metadata_shape(wanted=wanted), reporter=reporter)
     items.drop_repeats(store, source=metadata.label)
     counts = items.keep(store, keep_all=keep_all, source=metadata.label)
+    n_lines = {metadata.label: n_items, reviews.label: n_reviews}
     extra = {(metadata.label, rule): n for rule, n in counts.items()}
     if media:
         store.append("staged_media", media.files)

@@ -7,7 +7,7 @@ SELECT source, fingerprint, inputs, report FROM pulls ORDER BY pull_id DESC LIMI
 SELECT (SELECT count(*) FROM items) + (SELECT count(*) FROM users) > 0 AS held;
 
 -- name: number_kept_users
-CREATE TEMP TABLE kept_users AS
+CREATE OR REPLACE TEMP TABLE kept_users AS
 SELECT (row_number() OVER (ORDER BY user_number) - 1)::INTEGER AS user_idx, user_number
 FROM (SELECT DISTINCT user_number FROM pairs);
 

@@ -1,18 +1,18 @@
 Items of a pull: raw rows, the ones that are kept, and what content each of them has. Temporary tables until the end.
 
 -- name: create
-CREATE TEMP TABLE staged_rejects (source VARCHAR NOT NULL, line BIGINT, reason VARCHAR NOT NULL, detail VARCHAR NOT NULL, text_start VARCHAR);
-CREATE TEMP TABLE staged_items (
+CREATE OR REPLACE TEMP TABLE staged_rejects (source VARCHAR NOT NULL, line BIGINT, reason VARCHAR NOT NULL, detail VARCHAR NOT NULL, text_start VARCHAR);
+CREATE OR REPLACE TEMP TABLE staged_items (
     line BIGINT NOT NULL, item_key VARCHAR NOT NULL, title VARCHAR, description VARCHAR, brand VARCHAR, categories VARCHAR[] NOT NULL,
     pictures VARCHAR[] NOT NULL,
     title_reason VARCHAR, description_reason VARCHAR, picture_reason VARCHAR,  -- in words, where there is none
     digest BIGINT NOT NULL
 );
-CREATE TEMP TABLE staged_media (item_key VARCHAR NOT NULL, modality VARCHAR NOT NULL, position INTEGER NOT NULL, location VARCHAR NOT NULL);
-CREATE TEMP TABLE kept_items (item_idx INTEGER NOT NULL, item_key VARCHAR NOT NULL, line BIGINT);
+CREATE OR REPLACE TEMP TABLE staged_media (item_key VARCHAR NOT NULL, modality VARCHAR NOT NULL, position INTEGER NOT NULL, location VARCHAR NOT NULL);
+CREATE OR REPLACE TEMP TABLE kept_items (item_idx INTEGER NOT NULL, item_key VARCHAR NOT NULL, line BIGINT);
 
 -- name: find_repeated_items
-CREATE TEMP TABLE repeated_items AS
+CREATE OR REPLACE TEMP TABLE repeated_items AS
 WITH crowded AS (
     SELECT item_key FROM staged_items GROUP BY item_key HAVING count(*) > 1
 ), compared AS (

@@ -2,14 +2,14 @@ From raw interactions to the (user, item) pairs of a k-core. Temporary tables of
 tens of millions of pairs sort and group quickly and go to disk when they do not fit.
 
 -- name: create
-CREATE TEMP TABLE pairs (
+CREATE OR REPLACE TEMP TABLE pairs (
     line BIGINT NOT NULL, user_number INTEGER NOT NULL, item_number INTEGER NOT NULL, rating FLOAT, seconds BIGINT, digest BIGINT NOT NULL
 );
-CREATE TEMP TABLE raw_pairs (
+CREATE OR REPLACE TEMP TABLE raw_pairs (
     line BIGINT NOT NULL, user_key VARCHAR NOT NULL, item_key VARCHAR NOT NULL, rating FLOAT, seconds BIGINT, digest BIGINT NOT NULL
 );
-CREATE TEMP TABLE user_numbers (user_number INTEGER NOT NULL, user_key VARCHAR NOT NULL);
-CREATE TEMP TABLE item_numbers (item_number INTEGER NOT NULL, item_key VARCHAR NOT NULL);
+CREATE OR REPLACE TEMP TABLE user_numbers (user_number INTEGER NOT NULL, user_key VARCHAR NOT NULL);
+CREATE OR REPLACE TEMP TABLE item_numbers (item_number INTEGER NOT NULL, item_key VARCHAR NOT NULL);
 
 -- name: number_users
 -- Numbers follow the order of keys, by bytes.
@@ -28,7 +28,7 @@ DROP TABLE raw_pairs;
 
 -- name: find_repeats
 -- Lines to drop: the same bytes as an earlier line, else the same pair as the line that is kept (earliest, then first).
-CREATE TEMP TABLE repeats AS
+CREATE OR REPLACE TEMP TABLE repeats AS
 WITH crowded AS (
     SELECT user_number, item_number FROM pairs GROUP BY ALL HAVING count(*) > 1
 ), by_bytes AS (
@@ -49,9 +49,9 @@ INSERT INTO staged_rejects SELECT $source, line, reason, detail, NULL FROM repea
 DELETE FROM pairs WHERE line IN (SELECT line FROM repeats);
 
 -- name: count_degrees
-CREATE TEMP TABLE user_degrees AS SELECT user_number, count(*) AS degree FROM pairs GROUP BY user_number;
-CREATE TEMP TABLE item_degrees AS SELECT item_number, count(*) AS degree FROM pairs GROUP BY item_number;
-CREATE TEMP TABLE leaving (line BIGINT, user_number INTEGER, item_number INTEGER);
+CREATE OR REPLACE TEMP TABLE user_degrees AS SELECT user_number, count(*) AS degree FROM pairs GROUP BY user_number;
+CREATE OR REPLACE TEMP TABLE item_degrees AS SELECT item_number, count(*) AS degree FROM pairs GROUP BY item_number;
+CREATE OR REPLACE TEMP TABLE leaving (line BIGINT, user_number INTEGER, item_number INTEGER);
 
 -- name: find_leaving
 -- Pairs of a user or an item that has too few. Only degrees that change are counted again: late rounds cost little.
@@ -90,5 +90,5 @@ TRUNCATE leaving;
 -- name: forget_degrees
 DROP TABLE user_degrees; DROP TABLE item_degrees; DROP TABLE leaving;
 
--- name: count_pairs
-SELECT count(*) AS n FROM pairs;
+-- name: item_keys
+SELECT item_key FROM item_numbers SEMI JOIN pairs USING (item_number);
