@@ -95,7 +95,8 @@ class _Bar:
 class _RefusingGroup(typer.core.TyperGroup):
     """Turns this project's errors, and those of the file system, into one line on stderr and an exit code."""
 
-    def invoke(self, ctx: typer.Context) -> object:
+    def invoke(self, ctx: object) -> object:
+        assert isinstance(ctx, typer.Context)
         try:
             return super().invoke(ctx)
         except MilkError as error:
@@ -115,16 +116,19 @@ app.add_typer(prep.app)
 app.add_typer(training.app)
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
 @app.callback()
 def _start(
     ctx: typer.Context,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what the libraries do, on stderr.")] = False,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+    version: Annotated[bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and stop.")] = False,  # noqa: ARG001 - its callback answers
 ) -> None:
     """Prepare data for, train and judge recommenders of new items whose pictures, titles or sound may be missing."""
-    if version:
-        typer.echo(__version__)
-        raise typer.Exit
     logging.basicConfig(stream=sys.stderr, level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     ctx.obj = RichConsole()
 
@@ -214,7 +218,7 @@ def demo(
     """Generate a small catalogue with planted tastes and run everything on it: pull, extract, build-splits, train, compare."""
     from milkprep import demo_catalogue, extract, splits
     from milkprep.sources import amazon
-    from milktrain import config, recipe
+    from milktrain import config, oracle, recipe
 
     console: Console = ctx.obj
     catalogue = demo_catalogue.write(out / "catalogue", seed=seed)
@@ -228,11 +232,14 @@ def demo(
         console.say(f"extract {modality}: {embedded.n_items} items by {by}, {embedded.n_without} without, {embedded.n_failed} failed")
     split = splits.build(store, setting=Setting.FTMT, seed=seed, replace=True)
     console.table(split.statistics, title=f"split {split.name}")
-    finished = [
-        recipe.train(store, split=split.name, config=config.load(), model=model, runs_folder=out / "runs", reporter=console)
+    settings = config.load()
+    judged = {
+        model: training.metrics_of(recipe.train(store, split=split.name, config=settings, model=model, runs_folder=out / "runs", reporter=console))
         for model in ("milk", "popularity", "random-order")
-    ]
-    training.tell(console, finished, title="new items ranked by MILK and two floors; new items have no popularity yet")
+    }
+    truth = catalogue.truth
+    judged["planted truth"] = oracle.judge(store, split=split.name, config=settings, user_tastes=truth.user_tastes, item_tastes=truth.item_tastes)
+    training.tell(console, judged, title="new items ranked by MILK, by two floors (new items have no popularity yet), and by the planted truth")
     _ask_three_questions(console, store, runs=out / "runs")
 
 

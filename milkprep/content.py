@@ -4,14 +4,14 @@ A page is a fixed range of items and becomes one transaction, so an interrupted 
 holds one page. The store is open only while a page is listed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
 from milkprep import decode
-from schemas import queries
+from schemas import feature_sets, queries
 from schemas.contracts import FeatureSet, Modality
 from schemas.errors import BadValue, DataError
 from schemas.store import Store
@@ -35,11 +35,13 @@ class Page:
         rows: `item_idx`, `position`, `location`, `content_sha256` of what can be decoded.
         refused: the same, and `status` and `reason`, of files that cannot even be read.
         contents: each distinct content once: its text, or the path of one file that holds it.
+        known: those that have a vector already, because items on earlier pages share them.
     """
 
     rows: pl.DataFrame
     refused: pl.DataFrame
     contents: Mapping[str, str | Path]
+    known: frozenset[str]
 
 
 class Reader:
@@ -93,12 +95,18 @@ class Reader:
     def read(self, page: int, feature_set: FeatureSet, *, retry: bool) -> Page:
         """One page's content; files are digested, for equal files are one content."""
         size = PAGE_ITEMS[self.modality]
-        with Store(self._path, mode="read", wait_s=PATIENCE_S) as store:
+        with self._open() as store:
             listed = self._run(store, "page", feature_set_id=feature_set.feature_set_id, retry=retry, page_items=size, first=page * size)
-        if self.modality is Modality.TEXT:
-            rows = listed.select(pl.col(name).cast(kind) for name, kind in ROWS.items())
-            return Page(rows, pl.DataFrame(schema=REFUSED), dict(zip(listed["content_sha256"], listed["content"], strict=True)))
-        return _digested(listed, max_bytes=decode.MAX_FILE_BYTES[self.modality])
+            if self.modality is Modality.TEXT:
+                rows = listed.select(pl.col(name).cast(kind) for name, kind in ROWS.items())
+                contents = dict(zip(listed["content_sha256"], listed["content"], strict=True))
+                return Page(rows, pl.DataFrame(schema=REFUSED), contents, embedded(store, feature_set, contents))
+        rows, refused, files = _digested(listed, max_bytes=decode.MAX_FILE_BYTES[self.modality])
+        with self._open() as store:
+            return Page(rows, refused, files, embedded(store, feature_set, files))
+
+    def _open(self) -> Store:
+        return Store(self._path, mode="read", wait_s=PATIENCE_S)
 
     def _run(self, store: Store, statement: str, **values: object) -> pl.DataFrame:
         if self.modality is Modality.TEXT:
@@ -106,8 +114,22 @@ class Reader:
         return store.query(self._sql[statement].format(pending=self._pending), modality=self.modality.value, **values)
 
 
-def _digested(listed: pl.DataFrame, *, max_bytes: int) -> Page:
-    """A page of files, read once for their digests."""
+def embedded(store: Store, feature_set: FeatureSet, contents: Iterable[str]) -> frozenset[str]:
+    """Which contents have a vector in a feature set.
+
+    Args:
+        store: open.
+        feature_set: the set to look in.
+        contents: digests.
+    """
+    asked = pl.DataFrame({"content_sha256": list(contents)}, schema={"content_sha256": pl.String})
+    sql = queries.load("milkprep.sql", "extract.sql")["embedded"].format(vectors=feature_sets.vectors_table(feature_set))
+    with store.registered("asked", asked):
+        return frozenset(store.query(sql)["content_sha256"].to_list())
+
+
+def _digested(listed: pl.DataFrame, *, max_bytes: int) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, str | Path]]:
+    """Files read once for their digests: rows of the readable, rows of the refused, a path of each distinct content."""
     readable: list[tuple[int, int, str, str]] = []
     refused: list[tuple[int, int, str, str | None, str, str]] = []
     contents: dict[str, str | Path] = {}
@@ -120,4 +142,4 @@ def _digested(listed: pl.DataFrame, *, max_bytes: int) -> Page:
             continue
         readable.append((item_idx, position, location, sha256))
         contents.setdefault(sha256, path)
-    return Page(pl.DataFrame(readable, schema=ROWS, orient="row"), pl.DataFrame(refused, schema=REFUSED, orient="row"), contents)
+    return pl.DataFrame(readable, schema=ROWS, orient="row"), pl.DataFrame(refused, schema=REFUSED, orient="row"), contents

@@ -151,11 +151,9 @@ def _embed_all(run: _Run, reporter: Reporter) -> int:
 def _embed_page(run: _Run, number: int, progress: Progress) -> int:
     with run.stages.measure("reading"):
         page = run.reader.read(number, run.feature_set, retry=not run.was_finished)
-        with run.open("read") as store:
-            known = recording.embedded(store, run.feature_set, page.contents)
     sharers = Counter(page.rows["content_sha256"].to_list())
-    progress.advance(page.refused.height + sum(sharers[sha256] for sha256 in known))
-    new = {sha256: content for sha256, content in page.contents.items() if sha256 not in known}
+    progress.advance(page.refused.height + sum(sharers[sha256] for sha256 in page.known))
+    new = {sha256: content for sha256, content in page.contents.items() if sha256 not in page.known}
     outcome = embed(new, run.encoder, batch_size=run.batch_size, stages=run.stages, done=lambda sha256: progress.advance(sharers[sha256]))
     with run.stages.measure("writing"):
         location = "+".join(f"items.{field}" for field in run.reader.fields)
@@ -166,12 +164,12 @@ def _embed_page(run: _Run, number: int, progress: Progress) -> int:
 def _show(run: _Run) -> None:
     """Finish the set: its counts, and `features_<modality>` reads it."""
     modality, number = run.feature_set.modality.value, run.feature_set.feature_set_id
-    with run.open("write") as store:
+    with run.open("write") as store, store.transaction():
         if run.reader.modality is Modality.TEXT:
             reason = f"no text in {', '.join(run.reader.fields)}"
             store.run(_sql()["explain_unasked_text"], modality=modality, feature_set_id=number, reason=reason)
         n_failed = store.query(_sql()["counts"], modality=modality, feature_set_id=number)["n_failed"].item()
-        feature_sets.finish(store, run.feature_set, n_failed=n_failed, seconds=run.stages.lap())
+        feature_sets.finish_inside(store, run.feature_set, n_failed=n_failed, seconds=run.stages.lap())
 
 
 def _report(run: _Run, n_embedded: int, *, seconds: float) -> ExtractReport:

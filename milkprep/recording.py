@@ -4,12 +4,11 @@ Vectors, the rows that point items at them, the assets' states and the rejects a
 at any time leaves a store that tells the truth and is resumed page by page.
 """
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import polars as pl
 
-from milkprep.content import PATIENCE_S, Page
+from milkprep.content import PATIENCE_S, Page, embedded
 from milkprep.embedding import Embedded
 from schemas import feature_sets, queries
 from schemas.contracts import FeatureSet, Modality
@@ -17,20 +16,6 @@ from schemas.store import Store
 
 #: The column rows are joined to contents by.
 CONTENT = "content_sha256"
-
-
-def embedded(store: Store, feature_set: FeatureSet, contents: Iterable[str]) -> set[str]:
-    """Which contents have a vector in a feature set.
-
-    Args:
-        store: open.
-        feature_set: the set to look in.
-        contents: digests.
-    """
-    asked = pl.DataFrame({CONTENT: list(contents)}, schema={CONTENT: pl.String})
-    with store.registered("asked", asked):
-        sql = _sql()["embedded"].format(vectors=feature_sets.vectors_table(feature_set))
-        return set(store.query(sql)[CONTENT].to_list())
 
 
 def record(store_path: Path, feature_set: FeatureSet, page: Page, outcome: Embedded, *, location: str, seconds: float) -> None:

@@ -58,7 +58,7 @@ def train(
     if as_json:
         console.emit(summary(run))
         return
-    tell(console, [run], title=f"{model} on {split}")
+    tell(console, {model: metrics_of(run)}, title=f"{model} on {split}")
     manifest = run.manifest
     console.say(f"{manifest['epochs']} epochs of {manifest['seconds_per_epoch']:.2f} s, best at {manifest['best_epoch']}. Run folder: {run.folder}")
 
@@ -85,22 +85,33 @@ def summary(run: "Run") -> dict[str, object]:
     """What a program wants to know of a run: identity, epochs, and validation and test metrics."""
     manifest = run.manifest
     names = ("run_id", "model", "split", "preset", "modalities", "epochs", "best_epoch", "seconds_per_epoch", "seconds", "n_candidates", "n_users")
-    metrics = manifest["metrics"]
-    assert isinstance(metrics, dict)
+    metrics = metrics_of(run)
     return {name: manifest[name] for name in names} | {"folder": str(run.folder), "validation": metrics["val"], "test": metrics["test"]}
 
 
-def tell(console: Console, finished: "list[Run]", *, title: str) -> None:
-    """A table of runs: a row a model and part, a column a metric."""
+def tell(console: Console, judged: dict[str, dict[str, dict[str, float]]], *, title: str) -> None:
+    """A table of metrics: a row a model and part, a column a metric.
+
+    Args:
+        console: where it is shown.
+        judged: means by metric, by part, by name of the model.
+        title: of the table.
+    """
     import polars as pl
 
     rows = [
-        {"model": run.manifest["model"], "part": part} | {name: value for name, value in metrics.items() if name.partition("@")[0] in SHOWN}
-        for run in finished
-        for part, metrics in summary(run).items()
-        if part in ("validation", "test") and isinstance(metrics, dict)
+        {"model": name, "part": part} | {metric: value for metric, value in means.items() if metric.partition("@")[0] in SHOWN}
+        for name, parts in judged.items()
+        for part, means in parts.items()
     ]
     console.table(pl.DataFrame(rows), title=title)
+
+
+def metrics_of(run: "Run") -> dict[str, dict[str, float]]:
+    """Means by metric, by part."""
+    metrics = run.manifest["metrics"]
+    assert isinstance(metrics, dict)
+    return metrics
 
 
 def _changes(given: list[str]) -> dict[str, str]:

@@ -100,14 +100,16 @@ UPDATE feature_sets SET seconds = seconds + $seconds WHERE feature_set_id = $fea
 
 -- name: explain_unasked_text
 -- Items whose text lies in columns that were not asked for.
-UPDATE assets SET reason = $reason WHERE modality = $modality AND status = 'ok' AND position = 0 AND reason IS NULL
+UPDATE assets SET reason = $reason WHERE modality = $modality AND status = 'ok' AND position = 0
+  AND (reason IS NULL OR starts_with(reason, 'no text in '))  -- of a run before
   AND item_idx NOT IN (SELECT item_idx FROM feature_rows WHERE feature_set_id = $feature_set_id);
 
 -- name: counts
 SELECT (SELECT count(DISTINCT item_idx) FROM feature_rows WHERE feature_set_id = $feature_set_id) AS n_items,
        (SELECT count(DISTINCT content_sha256) FROM feature_rows WHERE feature_set_id = $feature_set_id) AS n_contents,
        (SELECT count(*) FROM items) AS n_all,
-       (SELECT count(*) FROM assets WHERE modality = $modality AND status IN ('decode_error', 'too_short', 'silent')) AS n_failed;
+       (SELECT count(DISTINCT (item_idx, CASE WHEN modality = 'text' THEN 0 ELSE position END)) FROM assets
+        WHERE modality = $modality AND status IN ('decode_error', 'too_short', 'silent')) AS n_failed;  -- an item has one text
 
 -- name: reasons
 -- Why items have no vector of the modality, most frequent first.

@@ -1,0 +1,185 @@
+"""The command line as a user meets it: every example of the help runs, every mistake is answered in one line."""
+
+import gzip
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import typer
+from typer.testing import CliRunner
+
+import cli
+import schemas
+from milkprep import demo_catalogue
+from schemas.store import Store
+
+GROUP = typer.main.get_command(cli.app)
+
+
+def run(*arguments, expect=0):
+    """Run a command in this process; stdout and stderr apart."""
+    result = CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
+    assert result.exit_code == expect, f"exit code {result.exit_code}\n{result.stdout}\n{result.stderr}\n{result.exception!r}"
+    return result
+
+
+def example_of(*words):
+    """The example that a command's help ends with, as arguments."""
+    command = GROUP
+    for word in words:
+        command = command.commands[word]
+    line = command.epilog.removeprefix("Example: python cli.py ")
+    assert line != command.epilog
+    return shlex.split(line)
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory):
+    """A folder with the files that the examples name: a small raw catalogue and a small prepared one."""
+    folder = tmp_path_factory.mktemp("workplace")
+    catalogue = demo_catalogue.write(folder / "catalogue", n_users=100, n_items=100)
+    (folder / "meta.json.gz").write_bytes(catalogue.metadata.read_bytes())
+    (folder / "reviews.json.gz").write_bytes(catalogue.reviews.read_bytes())
+    generator = np.random.default_rng(0)
+    pairs = sorted({(int(u), int(i)) for u, i in zip(generator.integers(30, size=600), generator.integers(60, size=600), strict=True)})
+    (folder / "tiktok.inter").write_text("userID\titemID\tx_label\n" + "".join(f"{u}\t{i}\t0\n" for u, i in pairs))
+    np.save(folder / "image_feat.npy", generator.normal(size=(60, 8)).astype("float16"))
+    return folder
+
+
+def test_the_examples_of_the_help_run_in_the_order_of_the_work(workplace, monkeypatch):
+    monkeypatch.chdir(workplace)
+    order = [("pull", "amazon"), ("pull", "prepared"), ("extract",), ("build-splits",), ("train",), ("runs",), ("status",), ("check",), ("sql",)]
+    missing = {(name,) for name in GROUP.commands} - {words[:1] for words in order} - {("demo",)}
+    assert not missing, f"commands without a place here: {missing}"
+    for words in order:
+        run(*example_of(*words))
+    assert len(list((workplace / "runs").iterdir())) == 1
+    with Store(workplace / "gifts.duckdb", mode="read") as store:
+        assert store.query("SELECT count(*) AS n FROM features_text").item() > 40
+
+
+def test_the_demo_finds_the_tastes_it_planted(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = run(*example_of("demo"))
+    assert "generated, not real" in result.stderr
+    assert result.stderr.count("python cli.py sql") == 3
+    with Store(tmp_path / "demo" / "demo.duckdb", mode="read") as store:
+        assert all(frame.is_empty() for frame in store.violations().values())
+    found = json.loads(run("runs", "--runs", tmp_path / "demo" / "runs", "--json").stdout)
+    recall = {row["model"]: row["test_recall_20"] for row in found}
+    assert recall["milk"] > 2 * recall["random-order"]
+    assert recall["milk"] > 2 * recall["popularity"]
+
+
+@pytest.fixture(scope="module")
+def ready(workplace, tmp_path_factory):
+    """A store with vectors and a split."""
+    store = tmp_path_factory.mktemp("ready") / "ready.duckdb"
+    run("pull", "prepared", "--interactions", workplace / "tiktok.inter", "--features", f"visual={workplace / 'image_feat.npy'}", "--store", store)
+    run("build-splits", "--setting", "ftft", "--store", store)
+    return store
+
+
+def test_json_is_the_only_thing_on_stdout(ready):
+    for command in (
+        ["status", "--store", ready, "--json"],
+        ["check", "--store", ready, "--json"],
+        ["build-splits", "--setting", "ftmt", "--store", ready, "--json"],
+        ["train", "--split", "ftft-0", "--store", ready, "--json", "--set", "max_epochs=2"],
+    ):
+        assert isinstance(json.loads(run(*command).stdout), dict)
+
+
+def test_train_reports_what_a_program_needs(ready):
+    found = json.loads(run("train", "--split", "ftft-0", "--store", ready, "--json", "--set", "max_epochs=2").stdout)
+    assert {"run_id", "split", "preset", "epochs", "best_epoch", "seconds_per_epoch", "validation", "test"} <= set(found)
+    for part in ("validation", "test"):
+        assert {"recall@10", "recall@20", "ndcg@10", "ndcg@20"} <= set(found[part])
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "parquet"])
+def test_sql_answers_in_formats_for_programs(ready, tmp_path, form):
+    out = tmp_path / f"answer.{form}"
+    run("sql", "SELECT item_idx, item_key FROM items ORDER BY item_idx LIMIT 3", "--store", ready, "--format", form, "--out", out)
+    read = {"csv": pl.read_csv, "json": pl.read_json, "parquet": pl.read_parquet}[form]
+    assert read(out)["item_idx"].to_list() == [0, 1, 2]
+
+
+def test_sql_knows_the_runs(ready):
+    run("train", "--split", "ftft-0", "--store", ready, "--model", "popularity")
+    found = run("sql", "SELECT model FROM runs WHERE model = 'popularity'", "--store", ready, "--format", "csv").stdout
+    assert found.splitlines() == ["model", "popularity"]
+
+
+def _truncated(folder: Path) -> Path:
+    file = folder / "cut.json.gz"
+    file.write_bytes(gzip.compress(b'{"reviewerID": "a", "asin": "b", "overall": 5.0, "unixReviewTime": 1}\n' * 20_000)[:-200])
+    return file
+
+
+MISTAKES = {
+    "no command of that name": (["extrakt"], 2, "No such command"),
+    "no flag of that name": (["train", "--split", "x", "--presett", "default"], 2, "No such option"),
+    "a setting that is none": (["train", "--split", "ftft-0", "--store", "READY", "--set", "betta=3"], 2, "betta"),
+    "an unknown preset": (["train", "--split", "ftft-0", "--store", "READY", "--preset", "publisht"], 2, "Did you mean 'published'"),
+    "an unknown model": (["train", "--split", "ftft-0", "--store", "READY", "--model", "milc"], 2, "Did you mean 'milk'"),
+    "an unknown modality": (["train", "--split", "ftft-0", "--store", "READY", "--modalities", "smell"], 2, "smell"),
+    "an unknown split": (["train", "--split", "mtmt-9", "--store", "READY"], 1, "It has: ftft-0"),
+    "a modality without vectors": (["train", "--split", "ftft-0", "--store", "READY", "--modalities", "audio"], 1, "extract --modality audio"),
+    "no store": (["status", "--store", "nowhere.duckdb"], 1, "There is no store at nowhere.duckdb"),
+    "a store in no folder": (["build-splits", "--setting", "ftft", "--store", "nowhere/x.duckdb"], 1, "does not exist"),
+    "a file that is no store": (["status", "--store", "WORK/meta.json.gz"], 1, "cannot be opened"),
+    "SQL that is none": (["sql", "SELEC 1", "--store", "READY"], 1, "DuckDB refused"),
+    "SQL that writes": (["sql", "DROP TABLE items", "--store", "READY"], 1, "Only one SELECT"),
+    "SQL that reads another file": (["sql", "SELECT * FROM read_text('/etc/hostname')", "--store", "READY"], 1, "disabled by configuration"),
+    "a features flag without a modality": (["pull", "prepared", "--interactions", "WORK/tiktok.inter", "--features", "x.npy"], 2, "MODALITY=FILE"),
+    "a file that is not there": (["pull", "prepared", "--interactions", "nowhere.inter"], 2, "nowhere.inter"),
+    "a file of wrong columns": (["pull", "prepared", "--interactions", "WORK/cut.json.gz"], 1, "cut.json.gz"),
+    "a truncated gzip": (["pull", "amazon", "--metadata", "WORK/meta.json.gz", "--reviews", "WORK/cut.json.gz"], 1, "cut short"),
+    "swapped files": (["pull", "amazon", "--metadata", "WORK/reviews.json.gz", "--reviews", "WORK/meta.json.gz"], 1, "reviews.json.gz"),
+    "an unknown release": (
+        ["pull", "amazon", "--release", "1999", "--metadata", "WORK/meta.json.gz", "--reviews", "WORK/reviews.json.gz"],
+        2,
+        "1999",
+    ),
+    "an unknown encoder": (["extract", "--modality", "text", "--encoder", "hashed-ngram", "--store", "READY"], 2, "hashed-ngrams"),
+    "an encoder of another modality": (["extract", "--modality", "text", "--encoder", "log-mel", "--store", "READY"], 2, "audio"),
+    "a share above one": (["build-splits", "--setting", "ftmt", "--test-loss", "1.5", "--store", "READY"], 2, "--test-loss 1.5"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_answered_in_words_and_leaves_nothing_behind(mistake, workplace, ready, tmp_path, monkeypatch):
+    arguments, code, words = MISTAKES[mistake]
+    _truncated(workplace)
+    monkeypatch.chdir(tmp_path)
+    before = ready.read_bytes()
+    result = run(*(str(a).replace("WORK", str(workplace)).replace("READY", str(ready)) for a in arguments), expect=code)
+    said = " ".join(re.sub(r"[│╭╮╰╯─]", " ", result.stderr).split())
+    assert words in said
+    assert "Traceback" not in said
+    assert result.stdout == ""
+    assert list(tmp_path.iterdir()) == []
+    assert ready.read_bytes() == before
+
+
+def test_a_store_held_by_another_process_is_named_with_its_holder(ready):
+    hold = "import sys; from schemas.store import Store; s = Store(sys.argv[1], mode='write'); print('held', flush=True); input()"
+    holder = subprocess.Popen([sys.executable, "-c", hold, ready], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert holder.stdout.readline() == "held\n"
+        result = run("status", "--store", ready, expect=1)
+        assert f"held by another process (process {holder.pid})" in result.stderr
+    finally:
+        holder.communicate("\n")
+
+
+def test_version_is_that_of_the_package():
+    assert run("--version").stdout.strip() == schemas.__version__
