@@ -59,8 +59,10 @@ def earlier_report(store: Store, request: PullRequest) -> PullReport | None:
     if held["fingerprint"] == request.fingerprint:
         return pull_report.from_json(str(held["source"]), json.loads(held["report"]), changed=False)
     files = " and ".join(Path(file["path"]).name for file in json.loads(held["inputs"]))
+    settings = ", ".join(f"{name} {value}" for name, value in json.loads(held["parameters"]).items() if isinstance(value, int | str))
     raise DataError(
-        f"{store.path} already holds {held['source']} from {files}, pulled from other files or with other settings. Name another file with --store."
+        f"{store.path} already holds {held['source']} from {files} ({settings}), and this pull differs in files or settings. "
+        "Name another file with --store."
     )
 
 

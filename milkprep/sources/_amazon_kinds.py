@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from milkprep.lines import read_blocks
+from milkprep.staging import REFUSALS
 from schemas.errors import SourceError
 
 LINES_LOOKED_AT = 100
@@ -40,7 +41,7 @@ def of_line(line: bytes) -> Kind | None:
         return Kind.METADATA_2014
     try:
         record = msgspec.json.decode(line)
-    except (msgspec.DecodeError, RecursionError):
+    except REFUSALS:
         return None
     keys = record.keys() if isinstance(record, dict) else set()
     if "parent_asin" in keys:

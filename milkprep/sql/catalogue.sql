@@ -1,7 +1,7 @@
 The end of a pull: users, interactions, rejects and the record of the pull itself.
 
 -- name: latest_pull
-SELECT source, fingerprint, inputs, report FROM pulls ORDER BY pull_id DESC LIMIT 1;
+SELECT source, fingerprint, parameters, inputs, report FROM pulls ORDER BY pull_id DESC LIMIT 1;
 
 -- name: holds_anything
 SELECT (SELECT count(*) FROM items) + (SELECT count(*) FROM users) > 0 AS held;
