@@ -15,7 +15,7 @@ from torch import nn
 
 from milktrain import config, sampling
 from milktrain.loop import Generators, run_epoch
-from milktrain.models import Content, Task, milk
+from milktrain.recommender import Content, Task, milk
 
 USERS, ITEMS, PAIRS, WIDTHS = 9308, 5368, 55_000, (128, 128)
 ROUNDS = 5

@@ -26,7 +26,10 @@ def epoch(
         pairs: (n, 2) user, item.
         n_items: V.
         batch_size: triples a step.
-        alpha, beta, lam, reg: as in `milktrain.config`.
+        alpha: concentration of the Dirichlet draw.
+        beta: weight of the variance over environments.
+        lam: weight of the alignment.
+        reg: weight of the regularisation.
         optimizer: over user_table and maps.
 
     Returns:

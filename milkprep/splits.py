@@ -19,7 +19,8 @@ from schemas.contracts import Modality, Part, Setting
 from schemas.errors import BadValue, DataError, FeatureMissing
 from schemas.store import Store
 
-PARTS = tuple(part.value for part in Part)
+#: Share of a part's items that lose one modality; None where the setting takes nothing from it.
+Rates = dict[Part, float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,13 @@ class SplitReport:
 
 
 @dataclass(frozen=True, slots=True)
-class _Rows:
+class _Split:
+    name: str
+    setting: Setting
+    seed: int
+    parameters: dict[str, object]
+    sources: dict[str, str]
+    fingerprint: str
     items: pl.DataFrame  # item_idx, part
     availability: pl.DataFrame  # item_idx, modality, present, lost
 
@@ -69,51 +76,45 @@ def build(
     _check_shares(cold_fraction=cold_fraction, test_loss=test_loss, train_loss=train_loss)
     if seed < 0:
         raise BadValue(f"The seed is {seed}; it must be 0 or above.")
-    name = name or f"{setting}-{seed}"
+    rates = {Part.TRAIN: train_loss if setting.training_loses else None, Part.VAL: test_loss if setting.test_loses else None}
+    rates[Part.TEST] = rates[Part.VAL]
     parameters: dict[str, object] = {"cold_fraction": cold_fraction}
     parameters |= {"test_loss": test_loss} if setting.test_loses else {}
     parameters |= {"train_loss": train_loss} if setting.training_loses else {}
-    sql = queries.load("milkprep.sql", "splits.sql")
     with Store(store_path, mode="write") as store:
-        matrix = availability_of.matrix(store)
-        modalities = list(feature_sets.current(store))
-        if not modalities:
-            raise FeatureMissing(
-                f"{store_path} has no vectors yet, so no modality to lose. Run `python cli.py extract --modality text --store {store_path}` first."
-            )
-        touched = store.query(sql["items_with_interactions"])["item_idx"].to_numpy()
-        rows = _draw(
-            touched,
-            matrix,
-            modalities=modalities,
-            setting=setting,
-            seed=seed,
-            cold_fraction=cold_fraction,
-            test_loss=test_loss,
-            train_loss=train_loss,
+        split = _new_split(
+            store, name or f"{setting}-{seed}", setting=setting, seed=seed, cold_fraction=cold_fraction, rates=rates, parameters=parameters
         )
-        sources = {
-            "catalogue_fingerprint": str(store.query(sql["catalogue_fingerprint"]).item()),
-            "availability_fingerprint": availability_of.name_of(matrix),
-        }
-        print_of_rows = [fingerprint.of_frame(rows.items), fingerprint.of_frame(rows.availability)]
-        whole = fingerprint.of_value([setting.value, seed, parameters, sources, print_of_rows])
-        found = store.query(sql["find"], name=name)
-        changed = not found.height or found["fingerprint"].item() != whole
-        if changed:
-            if found.height and not replace:
-                raise DataError(f"{store_path} already has another split {name!r}. Give --replace to overwrite it, or --name to keep both.")
-            with store.transaction():
-                _write(store, rows, replaced=found, name=name, setting=setting, seed=seed, parameters=parameters, sources=sources, whole=whole)
-        split_id = store.query(sql["find"], name=name)["split_id"].item()
-        statistics = store.query(sql["statistics"], split_id=split_id)
-    return SplitReport(name, whole, statistics, changed)
+        changed = _store(store, split, replace=replace)
+        sql = queries.load("milkprep.sql", "splits.sql")
+        split_id = store.query(sql["find"], name=split.name)["split_id"].item()
+        return SplitReport(split.name, split.fingerprint, store.query(sql["statistics"], split_id=split_id), changed)
+
+
+def _new_split(
+    store: Store, name: str, *, setting: Setting, seed: int, cold_fraction: float, rates: Rates, parameters: dict[str, object]
+) -> _Split:  # fmt: skip
+    sql = queries.load("milkprep.sql", "splits.sql")
+    matrix = availability_of.matrix(store)
+    modalities = list(feature_sets.current(store))
+    if not modalities:
+        what_next = f"Run `python cli.py extract --modality text --store {store.path}` first."
+        raise FeatureMissing(f"{store.path} has no vectors yet, so no modality to lose. {what_next}")
+    touched = store.query(sql["items_with_interactions"])["item_idx"].to_numpy()
+    present = matrix.select(m.value for m in modalities).to_numpy()[touched]  # (N, M)
+    items, availability = _draw(touched, present, modalities=modalities, seed=seed, cold_fraction=cold_fraction, rates=rates)
+    sources = {
+        "catalogue_fingerprint": str(store.query(sql["catalogue_fingerprint"]).item()),
+        "availability_fingerprint": availability_of.name_of(matrix),
+    }
+    contents = [fingerprint.of_frame(items), fingerprint.of_frame(availability)]
+    whole = fingerprint.of_value([setting.value, seed, parameters, sources, contents])
+    return _Split(name, setting, seed, parameters, sources, whole, items, availability)
 
 
 def _draw(
-    touched: NDArray[np.integer], matrix: pl.DataFrame, *, modalities: list[Modality], setting: Setting, seed: int,
-    cold_fraction: float, test_loss: float, train_loss: float,
-) -> _Rows:  # fmt: skip
+    touched: NDArray[np.integer], present: NDArray[np.bool_], *, modalities: list[Modality], seed: int, cold_fraction: float, rates: Rates
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     n_each = int(cold_fraction * len(touched) / 2)
     if n_each < 1 or len(touched) - 2 * n_each < 1:
         raise DataError(
@@ -121,44 +122,43 @@ def _draw(
         )
     part_draw, loss_draw = np.random.default_rng(seed).spawn(2)
     order = part_draw.permutation(len(touched))
-    part = np.zeros(len(touched), dtype=np.int64)  # index into PARTS
-    part[order[:n_each]], part[order[n_each : 2 * n_each]] = 1, 2
-    present = matrix.select(m.value for m in modalities).to_numpy()[touched]  # (N, M)
+    members = {Part.VAL: order[:n_each], Part.TEST: order[n_each : 2 * n_each], Part.TRAIN: order[2 * n_each :]}
+    part = np.empty(len(touched), dtype=object)
     lost = np.zeros_like(present)
-    for index, loses, rate in ((1, setting.test_loses, test_loss), (2, setting.test_loses, test_loss), (0, setting.training_loses, train_loss)):
-        if loses:
-            mine = np.flatnonzero(part == index)
-            lost[mine] = missing.lose_one(present[mine], rate=rate, generator=loss_draw)
-    items = pl.DataFrame({"item_idx": touched.astype(np.int32), "part": [PARTS[p] for p in part]})
-    frames = [
-        pl.DataFrame({"item_idx": touched.astype(np.int32), "modality": [m.value] * len(touched), "present": present[:, j], "lost": lost[:, j]})
+    for name, mine in members.items():  # validation and test first: what training loses does not shift them
+        part[mine] = name.value
+        rate = rates[name]
+        if rate is not None:
+            ordered = np.sort(mine)
+            lost[ordered] = missing.lose_one(present[ordered], rate=rate, generator=loss_draw)
+    index = touched.astype(np.int32)
+    cells = [
+        pl.DataFrame({"item_idx": index, "modality": [m.value] * len(index), "present": present[:, j], "lost": lost[:, j]})
         for j, m in enumerate(modalities)
     ]
-    return _Rows(items, pl.concat(frames))
+    return pl.DataFrame({"item_idx": index, "part": part.tolist()}), pl.concat(cells)
 
 
-def _write(
-    store: Store, rows: _Rows, *, replaced: pl.DataFrame, name: str, setting: Setting, seed: int,
-    parameters: dict[str, object], sources: dict[str, str], whole: str,
-) -> None:  # fmt: skip
+def _store(store: Store, split: _Split, *, replace: bool) -> bool:
     sql = queries.load("milkprep.sql", "splits.sql")
-    for old in replaced["split_id"]:
-        for statement in ("forget", "forget_items", "forget_availability"):
-            store.run(sql[statement], split_id=old)
-    split_id = int(store.query(sql["next_id"])["id"].item())
-    store.run(
-        sql["register"],
-        split_id=split_id,
-        name=name,
-        setting=setting.value,
-        seed=seed,
-        parameters=json.dumps(parameters),
-        fingerprint=whole,
-        **sources,
-    )
-    numbered = pl.lit(split_id, dtype=pl.Int32).alias("split_id")
-    store.append("split_items", rows.items.with_columns(numbered))
-    store.append("split_availability", rows.availability.with_columns(numbered))
+    found = store.query(sql["find"], name=split.name)
+    if found.height and found["fingerprint"].item() == split.fingerprint:
+        return False
+    if found.height and not replace:
+        raise DataError(f"{store.path} already has another split {split.name!r}. Give --replace to overwrite it, or --name to keep both.")
+    with store.transaction():
+        for old in found["split_id"]:
+            for statement in ("forget", "forget_items", "forget_availability"):
+                store.run(sql[statement], split_id=old)
+        split_id = int(store.query(sql["next_id"])["id"].item())
+        store.run(
+            sql["register"], split_id=split_id, name=split.name, setting=split.setting.value, seed=split.seed,
+            parameters=json.dumps(split.parameters), fingerprint=split.fingerprint, **split.sources,
+        )  # fmt: skip
+        numbered = pl.lit(split_id, dtype=pl.Int32).alias("split_id")
+        store.append("split_items", split.items.with_columns(numbered))
+        store.append("split_availability", split.availability.with_columns(numbered))
+    return True
 
 
 def _check_shares(**shares: float) -> None:

@@ -11,7 +11,7 @@ import polars as pl
 from torch import Tensor
 
 from milktrain import metrics, ranking
-from milktrain.models import Scorer
+from milktrain.recommender import Scorer
 
 #: What every result says about how it came about.
 PROTOCOL = {

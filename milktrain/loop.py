@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from milktrain import sampling
 from milktrain.config import TrainConfig
 from milktrain.evaluation import evaluate
-from milktrain.models import Batch, Trainable
+from milktrain.recommender import Batch, Trainable
 from schemas.errors import TrainingDiverged
 from schemas.reporting import Progress, Reporter
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from milktrain.models import Scorer
+from milktrain.recommender import Scorer
 from schemas.errors import BadValue, TrainingDiverged
 
 #: Score cells computed at a time: 4 M cells are 16 MB of scores and 32 MB of sort keys.

@@ -18,7 +18,7 @@ from milktrain.bundle import Bundle
 from milktrain.config import TrainConfig
 from milktrain.evaluation import PROTOCOL, Evaluation, evaluate
 from milktrain.loop import Fit, Generators, Validation, fit
-from milktrain.models import Content, Scorer, Task
+from milktrain.recommender import Content, Scorer, Task
 from schemas import __version__, fingerprint, plugins
 from schemas.contracts import Modality, Part
 from schemas.reporting import Reporter

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from milktrain.models import Batch
+from milktrain.recommender import Batch
 from schemas.errors import BadValue
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from milktrain import environments, losses
 from milktrain.config import TrainConfig
-from milktrain.models import Batch, Content, Losses, Task
+from milktrain.recommender import Batch, Content, Losses, Task
 
 
 class Milk(nn.Module):

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from milktrain.config import TrainConfig
-from milktrain.models import Task
+from milktrain.recommender import Task
 
 
 class Popularity:

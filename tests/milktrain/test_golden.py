@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from milktrain import environments, imputation, metrics, ranking
-from milktrain.models import Batch, Content
 from milktrain.models.milk import Milk
+from milktrain.recommender import Batch, Content
 from schemas.contracts import Modality
 
 BATCH = 128

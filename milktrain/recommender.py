@@ -1,0 +1,78 @@
+"""What a recommender is: what it is built from, what training gives it, what evaluation asks of it. The models are in `models/`."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Training triples: the user interacted with the positive, and not with the negative.
+
+    Shapes:
+        users, positives, negatives: (B,) int64 indices.
+    """
+
+    users: Tensor
+    positives: Tensor
+    negatives: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a model may know of items.
+
+    Shapes:
+        features: M matrices (V, d_m) float32, imputed and scaled, all finite.
+        available: (V, M) bool, False where a row is imputed.
+        is_train: (V,) bool.
+    """
+
+    features: tuple[Tensor, ...]
+    available: Tensor
+    is_train: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a model is built for.
+
+    Shapes:
+        content: of all V items.
+        train: (n, 2) int64 user, item.
+    """
+
+    content: Content
+    n_users: int
+    train: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """What one step minimises.
+
+    Shapes:
+        total: () to be differentiated.
+        parts: detached scalars or vectors by name, for the log.
+    """
+
+    total: Tensor
+    parts: dict[str, Tensor]
+
+
+class Scorer(Protocol):
+    """What evaluation asks of every model."""
+
+    def scores(self, users: Tensor, items: Tensor) -> Tensor:
+        """(U, C) preference of each user for each item, higher is better."""
+        ...
+
+
+class Trainable(Scorer, Protocol):
+    """What training asks of a model that learns; it is a `torch.nn.Module` besides."""
+
+    def losses(self, batch: Batch, *, generator: np.random.Generator) -> Losses:
+        """The objective on one batch; `generator` feeds whatever the model draws anew at every step."""
+        ...
