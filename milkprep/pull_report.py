@@ -8,7 +8,7 @@ import polars as pl
 
 STEP_SCHEMA = {"file": pl.String, "rule": pl.String, "in_words": pl.String, "count": pl.Int64}
 RULES = {
-    "read": "lines in the file",
+    "read": "lines or rows in the file",
     "not_utf8": "dropped: not UTF-8",
     "line_too_long": "dropped: longer than any real line",
     "malformed": "dropped: not in the format of the file",
