@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import polars as pl
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
+    from typer._click.core import Context
 
 INTERRUPTED = 130
 PLAIN_WIDTH = 200  # columns of a table that no terminal shows
@@ -95,8 +96,7 @@ class _Bar:
 class _RefusingGroup(typer.core.TyperGroup):
     """Turns this project's errors, and those of the file system, into one line on stderr and an exit code."""
 
-    def invoke(self, ctx: object) -> object:
-        assert isinstance(ctx, typer.Context)
+    def invoke(self, ctx: "Context") -> object:
         try:
             return super().invoke(ctx)
         except MilkError as error:
