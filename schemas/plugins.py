@@ -16,7 +16,7 @@ def names(package: str) -> list[str]:
     """Public names of all plugins in a package, sorted.
 
     Example:
-        >>> "milk" in names("milktrain.models")
+        >>> "amazon" in names("milkprep.sources")
         True
     """
     files = importlib.resources.files(package).iterdir()

