@@ -81,15 +81,16 @@ class Reader:
         asked = f" in {', '.join(self.fields)}" if self.modality is Modality.TEXT else " in a local file"
         raise DataError(f"No item has {self.modality} content{asked} ({words}). Pull with content, or extract another modality.")
 
-    def pages(self, feature_set: FeatureSet, *, retry: bool) -> list[tuple[int, int]]:
+    def pages(self, store: Store, feature_set: FeatureSet, *, retry: bool) -> list[tuple[int, int]]:
         """Pages with something to do: (page number, rows to do), in order.
 
         Args:
+            store: open.
             feature_set: the set to fill.
             retry: whether content that failed counts as to do.
         """
-        with Store(self._path, mode="read") as store:
-            pages = self._run(store, "pending_pages", feature_set_id=feature_set.feature_set_id, retry=retry, page_items=PAGE_ITEMS[self.modality])
+        size = PAGE_ITEMS[self.modality]
+        pages = self._run(store, "pending_pages", feature_set_id=feature_set.feature_set_id, retry=retry, page_items=size)
         return list(pages.iter_rows())
 
     def read(self, page: int, feature_set: FeatureSet, *, retry: bool) -> Page:

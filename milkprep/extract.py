@@ -105,15 +105,19 @@ def extract(
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """One extraction under way: what reads, what embeds, what is filled."""
+    """One extraction under way: what reads, what embeds, what is filled.
+
+    `retry`: what failed is tried again, because the set was never finished. `is_shown`: finished, and the current set.
+    """
 
     path: Path
     reader: Reader
     encoder: Encoder[Any, Any]
     feature_set: FeatureSet
     batch_size: int
-    was_finished: bool
-    was_current: bool
+    retry: bool
+    is_shown: bool
+    pages: list[tuple[int, int]]
     stages: Stages
 
     def open(self, mode: Mode) -> Store:
@@ -124,25 +128,24 @@ def _begin(store_path: Path, reader: Reader, encoder: Encoder[Any, Any], *, batc
     identity = encoder.identity
     if reader.modality is Modality.TEXT:  # what a text is made of is part of the set's name
         identity = replace(identity, parameters={**identity.parameters, "fields": reader.fields})
-    with Store(store_path, mode="write") as store:
-        feature_set = feature_sets.register(store, reader.modality, identity)
-        state = store.query(_sql()["state"], feature_set_id=feature_set.feature_set_id).row(0, named=True)
     stages = Stages("reading", "decoding", "encoding", "writing")
-    return _Run(store_path, reader, encoder, feature_set, batch_size, state["finished"], state["is_current"], stages)
+    with stages.measure("reading"), Store(store_path, mode="write") as store:
+        feature_set = feature_sets.register(store, reader.modality, identity)
+        finished, current = store.query(_sql()["state"], feature_set_id=feature_set.feature_set_id).row(0)
+        pages = reader.pages(store, feature_set, retry=not finished)
+    return _Run(store_path, reader, encoder, feature_set, batch_size, not finished, finished and current, pages, stages)
 
 
 def _embed_all(run: _Run, reporter: Reporter) -> int:
     """Embed page after page, then show the set; the number of contents embedded."""
-    with run.stages.measure("reading"):
-        pages = run.reader.pages(run.feature_set, retry=not run.was_finished)
     encoder, unit = run.feature_set.identity.encoder, UNITS[run.reader.modality]
-    total = sum(pending for _, pending in pages)
-    logger.info("%d %s on %d pages to embed with %s", total, unit, len(pages), encoder)
+    total = sum(pending for _, pending in run.pages)
+    logger.info("%d %s on %d pages to embed with %s", total, unit, len(run.pages), encoder)
     n_embedded = 0
-    if pages:
+    if run.pages:
         with reporter.progress(f"{run.reader.modality} by {encoder}", total=total, unit=unit) as progress:
-            n_embedded = sum(_embed_page(run, page, progress) for page, _ in pages)
-    if pages or not (run.was_finished and run.was_current):
+            n_embedded = sum(_embed_page(run, page, progress) for page, _ in run.pages)
+    if run.pages or not run.is_shown:
         with run.stages.measure("writing"):
             _show(run)
     return n_embedded
@@ -150,7 +153,7 @@ def _embed_all(run: _Run, reporter: Reporter) -> int:
 
 def _embed_page(run: _Run, number: int, progress: Progress) -> int:
     with run.stages.measure("reading"):
-        page = run.reader.read(number, run.feature_set, retry=not run.was_finished)
+        page = run.reader.read(number, run.feature_set, retry=run.retry)
     sharers = Counter(page.rows["content_sha256"].to_list())
     progress.advance(page.refused.height + sum(sharers[sha256] for sha256 in page.known))
     new = {sha256: content for sha256, content in page.contents.items() if sha256 not in page.known}
