@@ -71,8 +71,7 @@ def of_frame(frame: pl.DataFrame) -> str:
         if kind in TEXT:
             text = column.cast(pl.String).fill_null("")
             digest.update(text.str.len_bytes().cast(pl.UInt64).to_numpy().tobytes())
-            for part in text.to_list():
-                digest.update(part.encode())
+            digest.update("".join(text.to_list()).encode())
         else:
             physical = column.to_physical()
             digest.update(physical.fill_null(strategy="zero").to_numpy().tobytes())

@@ -5,7 +5,7 @@ CREATE TABLE pulls (
     parameters JSON NOT NULL,                -- every setting that shaped the tables
     inputs JSON NOT NULL,                    -- list of {path, bytes, sha256}
     fingerprint VARCHAR NOT NULL,            -- of parameters and input contents
-    catalogue_fingerprint VARCHAR NOT NULL,  -- of users, items and interactions as stored
+    catalogue_fingerprint VARCHAR NOT NULL,  -- of users, items, interactions and assets as stored
     report JSON NOT NULL,                    -- lines read, taken, and dropped by each rule
     toolkit_version VARCHAR NOT NULL,
     pulled_at TIMESTAMP NOT NULL
