@@ -25,7 +25,7 @@ def real_data() -> Path:
     return folder
 
 
-@pytest.fixture()
+@pytest.fixture
 def store(tmp_path: Path):
     """An empty store, open for writing."""
     with Store(tmp_path / "test.duckdb", mode="write") as opened:

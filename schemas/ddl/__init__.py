@@ -1,0 +1,1 @@
+"""SQL documents, one a file, read in the order of their names."""

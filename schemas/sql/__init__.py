@@ -1,0 +1,1 @@
+"""SQL documents, see `schemas/queries.py`."""
