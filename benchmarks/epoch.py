@@ -14,8 +14,9 @@ import torch
 from torch import nn
 
 from milktrain import config, sampling
-from milktrain.loop import Generators, run_epoch
-from milktrain.recommender import Content, Task, milk
+from milktrain.loop import Generators, adam, run_epoch
+from milktrain.models import milk
+from milktrain.recommender import Content, Task
 
 USERS, ITEMS, PAIRS, WIDTHS = 9308, 5368, 55_000, (128, 128)
 ROUNDS = 5
@@ -31,7 +32,7 @@ def measure() -> dict[str, float]:
     generators = Generators.seeded(0)
     everything = torch.ones(ITEMS, len(WIDTHS), dtype=torch.bool)
     model = milk.build(Task(Content(features, everything, everything[:, 0]), USERS, train), settings, generator=generators.weights)
-    ours = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
+    ours = adam(model, learning_rate=settings.learning_rate)
     sampler = sampling.negatives(train, candidates=torch.arange(ITEMS), n_items=ITEMS)
     table, maps = nn.Embedding(USERS, settings.dim), nn.ModuleList(nn.Linear(width, settings.dim) for width in WIDTHS)
     plain = torch.optim.Adam([*table.parameters(), *maps.parameters()], lr=settings.learning_rate)

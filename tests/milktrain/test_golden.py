@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from milktrain import environments, imputation, metrics, ranking
+from milktrain import environments, imputation, loop, metrics, ranking
 from milktrain.models.milk import Milk
 from milktrain.recommender import Batch, Content
 from schemas.contracts import Modality
@@ -55,7 +55,7 @@ def _model(golden, mode, state):
 @pytest.mark.parametrize("mode", ["fm", "mm"])
 def test_the_six_recorded_steps_are_replayed(golden, mode):
     model, target = _model(golden, mode, "init"), _model(golden, mode, "final")
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    optimizer = loop.adam(model, learning_rate=1e-3)
     triples = torch.from_numpy(golden[f"{mode}.triples"])
     batches = [part for epoch in triples for part in epoch.split(BATCH)]
     for step, part in enumerate(batches):
