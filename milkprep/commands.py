@@ -84,7 +84,7 @@ def extract(
     store: StorePath = DEFAULT_STORE,
     encoder: Annotated[str | None, typer.Option(help=ENCODERS)] = None,
     fields: Annotated[str, typer.Option(help="For text: which columns of items are read, joined by line breaks.")] = "title,description",
-    pooling: Annotated[str, typer.Option(help="How token vectors become one: mean or cls.")] = "mean",
+    pooling: Annotated[str, typer.Option(help="How token vectors become one: mean.")] = "mean",
     normalise: Annotated[bool, typer.Option("--normalise", help="Scale every vector to length 1.")] = False,
     max_length: Annotated[int | None, typer.Option(min=1, help="Tokens of a text that are read; the model's own limit when not given.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Contents encoded at a time.")] = None,
@@ -109,7 +109,8 @@ def extract(
         return
     by = f"{identity.encoder} ({identity.weights})"
     console.say(f"{modality}: {report.n_items} items have a vector of width {identity.width} by {by}.")
-    console.say(f"{report.n_embedded_now} contents embedded now, {report.n_failed} failed.")
+    now = f"{report.n_embedded_now} contents embedded now" if report.n_embedded_now else "Nothing was left to embed"
+    console.say(f"{now}, {report.n_failed} failed.")
     console.say("Time went to " + ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in report.stages.items()) + ".")
     if report.reasons.height:
         console.table(report.reasons, title=f"{report.n_without} items without {modality}")

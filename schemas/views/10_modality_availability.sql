@@ -5,7 +5,8 @@ WITH embedded AS (
     FROM feature_rows AS r JOIN feature_sets AS s USING (feature_set_id)
     WHERE s.is_current
 ), first_asset AS (
-    SELECT item_idx, modality, arg_min(coalesce(reason, ''), position) AS reason
+    -- What is there but could not be used says more than what was never there; then the first position speaks.
+    SELECT item_idx, modality, arg_min(coalesce(reason, ''), (status = 'absent', position)) AS reason
     FROM assets GROUP BY item_idx, modality
 ), cells AS (
     SELECT i.item_idx, i.item_key, m.modality,

@@ -125,7 +125,7 @@ def test_a_table_of_items_brings_keys_texts_and_picture_addresses(tmp_path):
     assert table(tmp_path, "SELECT text_reason, visual_reason FROM modality_availability ORDER BY item_idx") == [
         ("no title in items.jsonl", "no picture address in items.jsonl"),
         ("not extracted yet", "address not fetched"),
-        ("no title in items.jsonl", "only a 'no image' placeholder in items.jsonl"),
+        ("not extracted yet", "only a 'no image' placeholder in items.jsonl"),  # no title, but a description to embed
     ]
     assert count(report, "items.jsonl", "taken") == 3
 
