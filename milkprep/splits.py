@@ -88,7 +88,9 @@ def build(
         changed = _store(store, split, replace=replace)
         sql = queries.load("milkprep.sql", "splits.sql")
         split_id = store.query(sql["find"], name=split.name)["split_id"].item()
-        return SplitReport(split.name, split.fingerprint, store.query(sql["statistics"], split_id=split_id), changed)
+        statistics = store.query(sql["statistics"], split_id=split_id)
+    shown = [column.name for column in statistics if column.null_count() < len(column)]  # a modality without vectors has no columns
+    return SplitReport(split.name, split.fingerprint, statistics.select(shown), changed)
 
 
 def _new_split(

@@ -113,6 +113,12 @@ def test_statistics_count_what_each_part_holds(path):
     assert report.statistics["interactions"].sum() == 900
 
 
+def test_statistics_leave_out_modalities_that_nobody_embedded(tmp_path):
+    path = planted.fill(tmp_path / "one.duckdb", modalities=(Modality.TEXT,))
+    columns = splits.build(path, setting=Setting.FTFT, seed=0).statistics.columns
+    assert [name for name in columns if "no " in name] == ["no text %"]
+
+
 def test_a_store_without_vectors_says_to_extract(tmp_path):
     path = planted.fill(tmp_path / "bare.duckdb", modalities=())
     with pytest.raises(FeatureMissing, match="has no vectors yet"):
