@@ -5,7 +5,6 @@ pull is left alone; one that holds another is refused; users, items, interaction
 appear in one transaction.
 """
 
-import importlib.metadata
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ import polars as pl
 from milkprep import pull_report
 from milkprep.pull_inputs import PullRequest
 from milkprep.pull_report import PullReport
-from schemas import fingerprint, queries
+from schemas import __version__, fingerprint, queries
 from schemas.errors import DataError
 from schemas.store import Store
 
@@ -95,7 +94,7 @@ def write(
         store.run(
             sql["record_pull"], source=request.source, parameters=json.dumps(dict(request.parameters)),
             inputs=json.dumps([asdict(file) for file in request.inputs]), fingerprint=request.fingerprint,
-            catalogue_fingerprint=catalogue_fingerprint(store), report=json.dumps(report), toolkit_version=_toolkit_version(),
+            catalogue_fingerprint=catalogue_fingerprint(store), report=json.dumps(report), toolkit_version=__version__,
         )  # fmt: skip
     return pull_report.from_json(request.source, report, changed=True)
 
@@ -120,13 +119,6 @@ def _slices(frames: Iterable[pl.DataFrame], rows: int) -> Iterator[pl.DataFrame]
             held, n_held = [whole.slice(rows)], n_held - rows
     if n_held:
         yield pl.concat(held)
-
-
-def _toolkit_version() -> str:
-    try:
-        return importlib.metadata.version("milkprep")
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"
 
 
 def _sql() -> dict[str, str]:

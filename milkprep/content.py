@@ -77,7 +77,8 @@ class Reader:
             if self._run(store, "has_pending", feature_set_id=-1, retry=True).item():
                 return
             reasons = store.query(self._sql["reasons"], modality=self.modality.value)
-        words = "; ".join(f"{row['items']} items: {row['reason']}" for row in reasons.head(3).iter_rows(named=True)) or "those that have any came with ready-made vectors"
+        words = "; ".join(f"{row['items']} items: {row['reason']}" for row in reasons.head(3).iter_rows(named=True))
+        words = words or "those that have any came with ready-made vectors"
         asked = f" in {', '.join(self.fields)}" if self.modality is Modality.TEXT else " in a local file"
         raise DataError(f"No item has {self.modality} content{asked} ({words}). Pull with content, or extract another modality.")
 
