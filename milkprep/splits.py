@@ -5,6 +5,7 @@ machine. The parts are drawn before the losses, so the four settings of one seed
 """
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from schemas.contracts import Modality, Part, Setting
 from schemas.errors import BadValue, DataError, FeatureMissing
 from schemas.store import Store
 
+LARGEST_SEED = 2**63 - 1  # what the store's BIGINT holds
+#: A split's name becomes part of the name of run folders.
+NAME = re.compile(r"[\w-][\w.-]{0,99}", re.ASCII)
 #: Share of a part's items that lose one modality; None where the setting takes nothing from it.
 Rates = dict[Part, float | None]
 
@@ -69,19 +73,21 @@ def build(
         replace: overwrite a different split of the same name.
 
     Raises:
-        BadValue: if a share is out of range.
+        BadValue: if a share or the seed is out of range, or the name cannot name a folder.
         FeatureMissing: if no modality has a feature set yet.
         DataError: if the catalogue is too small, or another split has the name and `replace` is off.
     """
     _check_shares(cold_fraction=cold_fraction, test_loss=test_loss, train_loss=train_loss)
-    if seed < 0:
-        raise BadValue(f"The seed is {seed}; it must be 0 or above.")
+    if not 0 <= seed <= LARGEST_SEED:
+        raise BadValue(f"The seed is {seed}; it must be 0 to {LARGEST_SEED}.")
+    if name is not None and not NAME.fullmatch(name):
+        raise BadValue(f"{name!r} cannot name a split: letters, digits, '_', '-' and '.' can, up to 100 of them, not beginning with '.'.")
     rates = {Part.TRAIN: train_loss if setting.training_loses else None, Part.VAL: test_loss if setting.test_loses else None}
     rates[Part.TEST] = rates[Part.VAL]
     parameters: dict[str, object] = {"cold_fraction": cold_fraction}
     parameters |= {"test_loss": test_loss} if setting.test_loses else {}
     parameters |= {"train_loss": train_loss} if setting.training_loses else {}
-    with Store(store_path, mode="write") as store:
+    with Store(store_path, mode="update") as store:
         split = _new_split(
             store, name or f"{setting}-{seed}", setting=setting, seed=seed, cold_fraction=cold_fraction, rates=rates, parameters=parameters
         )

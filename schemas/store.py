@@ -20,7 +20,7 @@ from schemas import fingerprint, queries
 from schemas.contracts import Modality
 from schemas.errors import QueryError, StoreError, StoreLocked
 
-Mode = Literal["read", "write"]
+Mode = Literal["read", "write", "update"]
 
 LOCK_POLL_S = 0.1
 #: DuckDB's own working memory; larger sorts and joins go to disk beside the store.
@@ -47,21 +47,22 @@ class Store:
 
         Args:
             path: the DuckDB file; created when absent and the mode is `write`. `:memory:` keeps everything in memory.
-            mode: `read` never changes the file; `write` creates or migrates it and excludes other processes.
+            mode: `read` never changes the file; `write` creates or migrates it and excludes other processes; `update` does as
+                `write`, to a file that is there already.
             wait_s: seconds to wait for another process to let go of the file.
 
         Raises:
             StoreLocked: if another process still holds it after `wait_s`.
-            StoreError: if it is absent (for reading), no DuckDB file, or of another schema version.
+            StoreError: if it is absent (unless for `write`), no DuckDB file, or of another schema version.
         """
         self.path = Path(path)
         self.mode = mode
         self._connection = _connect(self.path, mode=mode, wait_s=wait_s)
         try:
-            if mode == "write":
-                self._migrate()
-            else:
+            if mode == "read":
                 self._refuse_other_version()
+            else:
+                self._migrate()
         except BaseException:
             self._connection.close()
             raise
@@ -188,10 +189,11 @@ class Store:
         with self.transaction():
             if not applied:
                 self.run(statements["create_migrations"])
+                self.run(statements["create_view_record"])
             for version, (name, sql) in enumerate(migrations[len(applied) :], start=len(applied) + 1):
                 self.run(sql)
                 self.run(statements["record_migration"], version=version, file=name, sha256=fingerprint.of_text(sql))
-            if len(applied) < len(migrations):
+            if len(applied) < len(migrations) or self._views_are_old():
                 self._create_views()
 
     def _create_views(self) -> None:
@@ -203,6 +205,12 @@ class Store:
             self.run(template.format(**{"modality": modality.value, **shown.get(modality.value, {})}))
         for _, sql in documents("schemas.views"):
             self.run(sql)
+        statements = queries.load("schemas.sql", "store.sql")
+        self.run(statements["forget_views"])
+        self.run(statements["record_views"], sha256=_views_digest())
+
+    def _views_are_old(self) -> bool:
+        return self.query(queries.load("schemas.sql", "store.sql")["views_digest"])["sha256"].to_list() != [_views_digest()]
 
     def _applied_migrations(self) -> Sequence[str]:
         statements = queries.load("schemas.sql", "store.sql")
@@ -223,9 +231,9 @@ class Store:
     def _refuse_other_version(self) -> None:
         applied = self._applied_migrations()
         self._refuse_foreign_migrations(applied)
-        if len(applied) < len(documents("schemas.ddl")):
+        if len(applied) < len(documents("schemas.ddl")) or self._views_are_old():
             raise StoreError(
-                f"{self.path} has an older schema. Run any writing command on it once, e.g. `python cli.py pull`, to bring it up to date."
+                f"{self.path} has an older schema. Run a writing command on it once to bring it up to date, e.g. the pull that made it."
             )
 
     @contextmanager
@@ -242,9 +250,13 @@ def documents(package: str) -> list[tuple[str, str]]:
     return [(f.name.removesuffix(".sql"), f.read_text(encoding="utf-8")) for f in files if f.name.endswith(".sql")]
 
 
+def _views_digest() -> str:
+    return fingerprint.of_value([documents("schemas.views"), queries.load("schemas.sql", "vectors.sql")])
+
+
 def _connect(path: Path, *, mode: Mode, wait_s: float) -> duckdb.DuckDBPyConnection:
     deadline = time.monotonic() + wait_s
-    if mode == "read" and not path.exists():
+    if mode != "write" and not path.exists():
         raise StoreError(f"There is no store at {path}. Make one with `python cli.py pull`, or name yours with --store.")
     if str(path) != ":memory:" and not path.absolute().parent.is_dir():
         raise StoreError(f"The folder {path.absolute().parent} of the store does not exist. Create it, or name another file with --store.")

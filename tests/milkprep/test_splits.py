@@ -6,7 +6,7 @@ import pytest
 
 from milkprep import splits
 from schemas.contracts import Modality, Setting
-from schemas.errors import BadValue, DataError, FeatureMissing
+from schemas.errors import BadValue, DataError, FeatureMissing, StoreError
 from schemas.store import Store
 
 
@@ -135,3 +135,21 @@ def test_too_few_items_are_refused(tmp_path):
 def test_shares_out_of_range_are_refused(path, share):
     with pytest.raises(BadValue, match="Shares lie between 0 and 1"):
         splits.build(path, setting=Setting.MTMT, seed=0, **share)
+
+
+@pytest.mark.parametrize("name", ["../out", "a/b", ".hidden", "", "x" * 101, "a\x00b", "a b"])
+def test_a_name_that_could_be_a_path_is_refused(path, name):
+    with pytest.raises(BadValue, match="cannot name a split"):
+        splits.build(path, setting=Setting.FTFT, seed=0, name=name)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63])
+def test_a_seed_the_store_cannot_hold_is_refused(path, seed):
+    with pytest.raises(BadValue, match="it must be 0 to"):
+        splits.build(path, setting=Setting.FTFT, seed=seed)
+
+
+def test_a_mistyped_store_is_not_created(tmp_path):
+    with pytest.raises(StoreError, match="There is no store"):
+        splits.build(tmp_path / "typo.duckdb", setting=Setting.FTFT, seed=0)
+    assert list(tmp_path.iterdir()) == []

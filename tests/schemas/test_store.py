@@ -237,3 +237,15 @@ def test_a_store_copied_to_another_place_is_the_same_store(filled, tmp_path):
     with Store(tmp_path / "copy.duckdb", mode="read") as store:
         assert feature_sets.current(store) == expected
         assert list(expected) == [Modality.VISUAL, Modality.TEXT]
+
+
+def test_a_changed_view_reaches_a_store_that_is_there_already(tmp_path):
+    path = tmp_path / "older.duckdb"
+    with Store(path, mode="write") as store:
+        store.run("CREATE OR REPLACE VIEW modality_availability AS SELECT 1 AS before")
+        store.run("UPDATE schema_views SET sha256 = 'of another text'")
+    with pytest.raises(StoreError, match="has an older schema"):
+        Store(path, mode="read")
+    with Store(path, mode="update") as store:
+        assert "text_reason" in store.query("SELECT * FROM modality_availability").columns
+    Store(path, mode="read").close()
