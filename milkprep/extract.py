@@ -21,7 +21,7 @@ from milkprep.encoder import Encoder, EncoderOptions
 from milkprep.stages import Stages
 from schemas import feature_sets, queries
 from schemas.contracts import FeatureSet, Modality
-from schemas.errors import BadValue
+from schemas.errors import BadValue, DataError
 from schemas.reporting import Progress, Reporter
 from schemas.store import Mode, Store
 
@@ -88,7 +88,7 @@ def extract(
         UnknownName: if no encoder answers to the name.
         BadValue: if an option is out of range or means nothing to the encoder.
         WeightsMissing: if weights are not on this machine and cannot be fetched.
-        DataError: if no item has content of the modality.
+        DataError: if no item has content of the modality, or nothing could be made of any; the set shown before stays.
         StoreError: if the store is not there, or is held by another process.
     """
     started = time.perf_counter()
@@ -165,14 +165,29 @@ def _embed_page(run: _Run, number: int, progress: Progress) -> int:
 
 
 def _show(run: _Run) -> None:
-    """Finish the set: its counts, and `features_<modality>` reads it."""
+    """Finish the set: its counts, and `features_<modality>` reads it.
+
+    Raises:
+        DataError: if it has no vector. It stays unfinished, its failures recorded, and the set shown before stays in its place.
+    """
     modality, number = run.feature_set.modality.value, run.feature_set.feature_set_id
     with run.open("write") as store, store.transaction():
+        counts = store.query(_sql()["counts"], modality=modality, feature_set_id=number)
+        if not counts["n_items"].item():
+            raise _nothing_embedded(store, run)
         if run.reader.modality is Modality.TEXT:
             reason = f"no text in {', '.join(run.reader.fields)}"
             store.run(_sql()["explain_unasked_text"], modality=modality, feature_set_id=number, reason=reason)
-        n_failed = store.query(_sql()["counts"], modality=modality, feature_set_id=number)["n_failed"].item()
-        feature_sets.finish_inside(store, run.feature_set, n_failed=n_failed, seconds=run.stages.lap())
+        feature_sets.finish_inside(store, run.feature_set, n_failed=counts["n_failed"].item(), seconds=run.stages.lap())
+
+
+def _nothing_embedded(store: Store, run: _Run) -> DataError:
+    reasons = store.query(_sql()["failure_reasons"], modality=run.feature_set.modality.value)
+    most = f", most often because {reasons['reason'][0]} ({reasons['items'][0]} items)" if reasons.height else ""
+    return DataError(
+        f"{run.feature_set.identity.encoder} embedded none of the {UNITS[run.reader.modality]}: {reasons['items'].sum()} items failed{most}. "
+        f"features_{run.feature_set.modality} is as it was. Put the content right, or name another encoder with --encoder."
+    )
 
 
 def _report(run: _Run, n_embedded: int, *, seconds: float) -> ExtractReport:

@@ -21,7 +21,8 @@ WHERE content IS NOT NULL
 
 -- name: pending_files
 -- Local files of one modality that this feature set has not embedded yet. Files that already failed are tried again on
--- $retry. Vectors that came ready-made have no file behind them.
+-- $retry. Vectors that came ready-made have no file behind them, nor have the broken rows of the file they came in: their
+-- assets are located in what an import names as its weights.
 SELECT a.item_idx, a.position, a.location, a.content_sha256, NULL::VARCHAR AS content
 FROM assets AS a
 ANTI JOIN (SELECT item_idx, position, content_sha256 FROM feature_rows WHERE feature_set_id = $feature_set_id) AS done
@@ -29,6 +30,8 @@ ANTI JOIN (SELECT item_idx, position, content_sha256 FROM feature_rows WHERE fea
 ANTI JOIN (SELECT r.item_idx, r.position, s.modality FROM feature_rows AS r JOIN feature_sets AS s USING (feature_set_id)
            WHERE s.encoder = 'imported') AS imported
     ON imported.item_idx = a.item_idx AND imported.position = a.position AND imported.modality = a.modality
+ANTI JOIN (SELECT modality, weights FROM feature_sets WHERE encoder = 'imported') AS of_import
+    ON of_import.modality = a.modality AND of_import.weights = a.location
 WHERE a.modality = $modality AND NOT contains(a.location, '://')
   AND (a.status IN ('pending', 'ok') OR $retry AND a.status IN ('decode_error', 'too_short', 'silent'))
 
@@ -110,6 +113,12 @@ SELECT (SELECT count(DISTINCT item_idx) FROM feature_rows WHERE feature_set_id =
        (SELECT count(*) FROM items) AS n_all,
        (SELECT count(DISTINCT (item_idx, CASE WHEN modality = 'text' THEN 0 ELSE position END)) FROM assets
         WHERE modality = $modality AND status IN ('decode_error', 'too_short', 'silent')) AS n_failed;  -- an item has one text
+
+-- name: failure_reasons
+-- Why contents were of no use, most frequent first.
+SELECT reason, count(DISTINCT item_idx) AS items FROM assets
+WHERE modality = $modality AND status NOT IN ('absent', 'not_fetched', 'pending') AND reason IS NOT NULL AND NOT starts_with(reason, 'no text in ')
+GROUP BY reason ORDER BY items DESC, reason;
 
 -- name: reasons
 -- Why items have no vector of the modality, most frequent first.

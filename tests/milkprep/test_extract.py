@@ -196,9 +196,26 @@ def refuse_blue(decode):
 def test_a_vector_that_is_none_is_a_failure_not_a_row_of_zeros(path, monkeypatch, vector, reason):
     encode = hashed_ngrams.HashedNgrams.encode
     monkeypatch.setattr(hashed_ngrams.HashedNgrams, "encode", lambda self, batch: encode(self, batch) * np.float32(vector))
-    report = run(path)
-    assert (report.n_items, report.n_failed) == (0, 5)
+    with pytest.raises(DataError, match=rf"hashed-ngrams embedded none of the texts: 5 items failed, most often because {reason} \(5 items\)"):
+        run(path)
     assert query(path, "SELECT text_reason FROM modality_availability WHERE item_idx = 0") == [(reason,)]
+    assert violations(path) == {}
+
+
+def test_a_run_that_embeds_nothing_leaves_the_set_shown_before_in_its_place(path, monkeypatch):
+    run(path)
+    shown = query(path, "SELECT * FROM features_text ORDER BY item_idx")
+
+    def refuse(self, text):
+        raise hashed_ngrams.undecodable("too blue" if "blue" in text else "not blue enough")
+
+    monkeypatch.setattr(hashed_ngrams.HashedNgrams, "decode", refuse)
+    for _ in range(2):  # again, and it says so again
+        with pytest.raises(DataError, match=r"4 items failed, most often because too blue \(3 items\)"):
+            run(path, fields=("title",))
+        assert query(path, "SELECT * FROM features_text ORDER BY item_idx") == shown
+        assert query(path, "SELECT is_current, finished_at IS NOT NULL FROM feature_sets ORDER BY feature_set_id") == [(True, True), (False, False)]
+    assert query(path, "SELECT detail, text_start FROM rejects ORDER BY ALL") == [("not blue enough", "A red card"), ("too blue", "A blue card")]
     assert violations(path) == {}
 
 
