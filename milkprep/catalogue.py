@@ -22,6 +22,8 @@ from schemas.store import Store
 
 #: Rows that are fingerprinted at once; part of what the fingerprint means.
 SLICE_ROWS = 100_000
+#: What `pulls.inputs` says of a file.
+INPUT_COLUMNS = ("path", "bytes", "sha256")
 
 
 @contextmanager
@@ -93,7 +95,7 @@ def write(
             raise DataError(f"No interaction is left, so nothing was stored.{pull_report.why_nothing(steps)}")
         store.run(
             sql["record_pull"], source=request.source, parameters=json.dumps(dict(request.parameters)),
-            inputs=json.dumps([asdict(file) for file in request.inputs]), fingerprint=request.fingerprint,
+            inputs=json.dumps([{name: asdict(file)[name] for name in INPUT_COLUMNS} for file in request.inputs]), fingerprint=request.fingerprint,
             catalogue_fingerprint=catalogue_fingerprint(store), report=json.dumps(report), toolkit_version=__version__,
         )  # fmt: skip
     return pull_report.from_json(request.source, report, changed=True)

@@ -10,8 +10,10 @@ from pathlib import Path
 import polars as pl
 
 from milkprep.pull_inputs import require_folder
+from schemas import fingerprint
 from schemas.contracts import Modality
 from schemas.errors import BadValue
+from schemas.reporting import Reporter
 
 SUFFIXES = {
     Modality.VISUAL: ("images", ("jpg", "jpeg", "png", "webp", "gif")),
@@ -27,18 +29,21 @@ class MediaFolder:
     Args:
         files: one row a file: `item_key` (its name without suffix), `modality`, `position` among the files of that item,
             `location` (absolute path).
-        listing: folder, name, bytes and nanoseconds of last change of each file, sorted.
+        listing: `images` or `audio`, name and SHA-256 of each file, sorted; None for the digest of one that cannot be read.
     """
 
     files: pl.DataFrame
-    listing: list[list[object]]
+    listing: list[list[str | None]]
 
 
-def read(folder: Path) -> MediaFolder:
+def read(folder: Path, *, reporter: Reporter) -> MediaFolder:
     """List `images/` and `audio/` of a folder; other files are ignored.
+
+    Every file is read once for its digest: times of change say nothing, a folder that is copied or written again is the same.
 
     Args:
         folder: holds one or both of them.
+        reporter: told each file that was read.
 
     Raises:
         BadValue: if the folder is not there or holds neither.
@@ -47,16 +52,26 @@ def read(folder: Path) -> MediaFolder:
     if not any((folder / name).is_dir() for name, _ in SUFFIXES.values()):
         raise BadValue(f"{folder} holds neither images/ nor audio/. --media needs files named images/<asin>.jpg or audio/<asin>.wav.")
     rows: list[tuple[str, str, int, str]] = []
-    listing: list[list[object]] = []
-    for modality, (name, suffixes) in SUFFIXES.items():
-        positions: dict[str, int] = {}
-        for entry in _media_files(folder / name, suffixes):
-            key = entry.name.rpartition(".")[0]
-            position = positions[key] = positions.get(key, -1) + 1
-            rows.append((key, modality.value, position, str(Path(entry.path).absolute())))
-            details = entry.stat()
-            listing.append([name, entry.name, details.st_size, details.st_mtime_ns])
+    listing: list[list[str | None]] = []
+    found = [(modality, name, _media_files(folder / name, suffixes)) for modality, (name, suffixes) in SUFFIXES.items()]
+    with reporter.progress("fingerprinting media", total=sum(len(files) for *_, files in found), unit="files") as progress:
+        for modality, name, files in found:
+            positions: dict[str, int] = {}
+            for entry in files:
+                key = entry.name.rpartition(".")[0]
+                position = positions[key] = positions.get(key, -1) + 1
+                rows.append((key, modality.value, position, str(Path(entry.path).absolute())))
+                listing.append([name, entry.name, _digest(Path(entry.path))])
+                progress.advance()
     return MediaFolder(pl.DataFrame(rows, schema=FRAME_SCHEMA, orient="row"), listing)
+
+
+def _digest(file: Path) -> str | None:
+    """Digest of a file; None where it cannot be read, which is for the extraction to tell."""
+    try:
+        return fingerprint.of_file(file)
+    except OSError:
+        return None
 
 
 def _media_files(folder: Path, suffixes: tuple[str, ...]) -> list[os.DirEntry[str]]:

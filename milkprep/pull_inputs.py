@@ -1,21 +1,35 @@
 """What a pull reads, named by content, so that a second pull of the same is recognised before anything is parsed."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from milkprep.lines import GZIP_MAGIC
 from schemas import fingerprint
 from schemas.errors import BadValue, SourceError
 from schemas.reporting import Reporter
 
+GZIP_FIXED_BYTES = 10
+#: Flags of a gzip header: a checksum of it, an extra field, and a file name and a comment, which end in a zero byte.
+GZIP_HAS_CHECKSUM, GZIP_HAS_EXTRA, GZIP_HAS_TEXT = 2, 4, (8, 16)
+
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One input file, as the table `pulls` records it."""
+    """One input file.
+
+    Args:
+        path: as it was named.
+        bytes: its size.
+        sha256: of the whole file.
+        content_sha256: of what follows its gzip header, which holds a time and a name; equal to `sha256` where there is none.
+    """
 
     path: str
     bytes: int
     sha256: str
+    content_sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,19 +39,19 @@ class PullRequest:
     Args:
         source: the source and its release, e.g. `amazon-2018`.
         parameters: every setting that shapes the tables, JSON-serialisable.
-        inputs: the files read whole.
-        listing: content of folders that is only listed: name, bytes and time of change of each file.
+        inputs: the files read whole, in the order of their roles.
+        listing: files of folders: folder, name and digest of each.
     """
 
     source: str
     parameters: Mapping[str, object]
     inputs: Sequence[Input]
-    listing: Sequence[Sequence[object]] = ()
+    listing: Sequence[Sequence[str | None]] = ()
 
     @property
     def fingerprint(self) -> str:
-        """Digest of settings and contents; names and places of the input files are no part of it."""
-        contents = [file.sha256 for file in self.inputs]
+        """Digest of settings and contents. Times of change, and names and places of inputs, count only where `parameters` names them."""
+        contents = [file.content_sha256 for file in self.inputs]
         return fingerprint.of_value([self.source, dict(self.parameters), contents, [list(row) for row in self.listing]])
 
 
@@ -73,11 +87,40 @@ def describe(paths: Sequence[Path], *, reporter: Reporter) -> list[Input]:
     with reporter.progress("fingerprinting inputs", total=len(paths), unit="files") as progress:
         for path in paths:
             try:
-                described.append(Input(str(path), path.stat().st_size, fingerprint.of_file(path)))
+                described.append(_described(path))
             except OSError as error:
                 raise SourceError(f"{path} cannot be read: {error.strerror or error}. Check the file and its permissions.") from error
             progress.advance()
     return described
+
+
+def _described(path: Path) -> Input:
+    with path.open("rb") as stream:
+        header = _gzip_header_bytes(stream.read(fingerprint.CHUNK_BYTES))
+        stream.seek(0)
+        whole, size = hashlib.sha256(), 0
+        content = hashlib.sha256() if header else whole
+        while chunk := stream.read(fingerprint.CHUNK_BYTES):
+            whole.update(chunk)
+            if content is not whole:
+                content.update(chunk if size else chunk[header:])
+            size += len(chunk)
+    return Input(str(path), size, whole.hexdigest(), content.hexdigest())
+
+
+def _gzip_header_bytes(start: bytes) -> int:
+    """Length of the header that a file starts with, 0 where it is no gzip file (RFC 1952, section 2.3)."""
+    if not start.startswith(GZIP_MAGIC) or len(start) < GZIP_FIXED_BYTES:
+        return 0
+    flags, at = start[3], GZIP_FIXED_BYTES
+    if flags & GZIP_HAS_EXTRA:
+        at += 2 + int.from_bytes(start[at : at + 2], "little")
+    for flag in GZIP_HAS_TEXT:
+        if flags & flag:
+            at = start.find(b"\0", at) + 1
+            if not at:
+                return 0
+    return at + 2 if flags & GZIP_HAS_CHECKSUM else at
 
 
 def labels(paths: Sequence[Path]) -> list[str]:

@@ -46,6 +46,7 @@ def pull(
         core: users and items with fewer interactions are dropped until none is left; 0 keeps all.
         keep_all_items: keep items of the metadata without an interaction.
         media: folder of `images/<asin>.*` and `audio/<asin>.*`; a picture there replaces the item's addresses.
+            The same folder at another place is another pull, as the store holds where each file lies.
         reporter: told how far reading is.
 
     Returns:
@@ -57,9 +58,10 @@ def pull(
         DataError: if the store holds another pull, or no interaction is left.
     """
     _check(release, core, metadata, reviews)
-    listed = media_folder.read(media) if media else None
+    listed = media_folder.read(media, reporter=reporter) if media else None
     require(metadata, kind=Kind.METADATA_2018, flag="--metadata")
     require(reviews, kind=Kind.REVIEWS_2018, flag="--reviews")
+    # The place of the media stays in the fingerprint: assets.location holds absolute paths, and those of another place would be wrong.
     folder = str(media.absolute()) if media else None
     parameters = {"release": release, "core": core, "keep_all_items": keep_all_items, "media": folder}
     inputs = pull_inputs.describe([metadata, reviews], reporter=reporter)

@@ -148,3 +148,14 @@ def test_a_catalogue_that_no_pull_made_is_not_mixed_with_another(tmp_path):
         store.run("INSERT INTO users VALUES (0, 'anna')")
     with pytest.raises(DataError, match="already holds a catalogue that no pull made"):
         pull_amazon(tmp_path, GOOD_ITEMS, GOOD_REVIEWS)
+
+
+@pytest.mark.parametrize("name", ["", "Gifts.json"])
+def test_the_time_and_name_in_a_gzip_header_make_no_other_pull(tmp_path, name):
+    pull_amazon(tmp_path, GOOD_ITEMS, GOOD_REVIEWS)
+    files = {"metadata": tmp_path / "meta.json.gz", "reviews": tmp_path / "reviews.json.gz"}
+    for file in files.values():
+        content = gzip.decompress(file.read_bytes())
+        with file.open("wb") as raw, gzip.GzipFile(name, "wb", mtime=1_700_000_000, fileobj=raw) as stream:
+            stream.write(content)
+    assert not amazon.pull(tmp_path / "s.duckdb", **files, core=0, reporter=Silent()).changed

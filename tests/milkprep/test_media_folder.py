@@ -1,6 +1,7 @@
 """Local pictures and audio: matched to items by name, never by a path made from a key."""
 
 import os
+import shutil
 import sys
 
 import pytest
@@ -8,6 +9,7 @@ from raw_files import count, metadata, pull_amazon, review, table
 
 from milkprep import media_folder
 from schemas.errors import DataError
+from schemas.reporting import Silent
 
 
 @pytest.fixture
@@ -61,14 +63,14 @@ def test_a_folder_with_pictures_only_is_enough(tmp_path, media):
     for file in (media / "audio").iterdir():
         file.unlink()
     (media / "audio").rmdir()
-    found = media_folder.read(media)
+    found = media_folder.read(media, reporter=Silent())
     assert found.files.select("item_key", "position").rows() == [("I1", 0), ("I1", 1), ("stranger", 0)]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has file names that are no text")
 def test_a_file_name_that_is_no_text_belongs_to_no_item(tmp_path, media):
     (media / "images" / os.fsdecode(b"\xff.jpg")).touch()
-    assert media_folder.read(media).files.height == 4
+    assert media_folder.read(media, reporter=Silent()).files.height == 4
 
 
 def test_another_picture_makes_another_pull(tmp_path, media):
@@ -78,3 +80,43 @@ def test_another_picture_makes_another_pull(tmp_path, media):
     (media / "images" / "I1.jpg").write_bytes(b"another and longer picture")
     with pytest.raises(DataError, match="already holds amazon-2018"):
         pull_amazon(tmp_path, *arguments, media=media)
+
+
+def test_times_of_change_and_a_copy_in_the_same_place_make_no_other_pull(tmp_path, media):
+    arguments = ([metadata("I1")], [review()])
+    pull_amazon(tmp_path, *arguments, media=media)
+    for file in (media / "images").iterdir():
+        os.utime(file, (1, 1))
+    assert not pull_amazon(tmp_path, *arguments, media=media).changed
+    shutil.copytree(media, tmp_path / "copy")
+    shutil.rmtree(media)
+    (tmp_path / "copy").rename(media)
+    assert not pull_amazon(tmp_path, *arguments, media=media).changed
+
+
+def test_another_picture_of_the_same_size_and_time_makes_another_pull(tmp_path, media):
+    arguments, picture = ([metadata("I1")], [review()]), media / "images" / "I1.jpg"
+    pull_amazon(tmp_path, *arguments, media=media)
+    details = picture.stat()
+    picture.write_bytes(picture.read_bytes()[::-1])
+    os.utime(picture, ns=(details.st_atime_ns, details.st_mtime_ns))
+    with pytest.raises(DataError, match="already holds amazon-2018"):
+        pull_amazon(tmp_path, *arguments, media=media)
+
+
+def test_media_at_another_place_make_another_pull_as_the_store_holds_their_place(tmp_path, media):
+    arguments = ([metadata("I1")], [review()])
+    pull_amazon(tmp_path, *arguments, media=media)
+    shutil.copytree(media, tmp_path / "copy")
+    with pytest.raises(DataError, match=r"already holds amazon-2018 .*media .*/media\)"):
+        pull_amazon(tmp_path, *arguments, media=tmp_path / "copy")
+
+
+def test_a_picture_that_cannot_be_read_is_listed_without_a_digest(tmp_path, media, monkeypatch):
+    def refused(file):
+        raise PermissionError(13, "Permission denied", str(file))
+
+    monkeypatch.setattr(media_folder.fingerprint, "of_file", refused)
+    found = media_folder.read(media, reporter=Silent())
+    assert found.listing[0] == ["images", "I1.PNG", None]
+    assert found.files.height == 4
