@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 from rich.console import Console as Terminal
@@ -20,10 +20,12 @@ from milkprep import commands as prep
 from milktrain import commands as training
 from schemas import __version__
 from schemas.contracts import Modality, Setting
-from schemas.errors import BadValue, MilkError
+from schemas.errors import BadValue, MilkError, QueryError
 from schemas.reporting import Console, Progress
 
 if TYPE_CHECKING:
+    from io import IOBase
+
     import polars as pl
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
@@ -106,7 +108,7 @@ class _RefusingGroup(typer.core.TyperGroup):
         except OSError as error:
             message, code = f"{error.strerror or error}: {error.filename or 'the disk'}. Look at space and permissions, then run this again.", 1
         except KeyboardInterrupt:
-            message, code = "Stopped. What was finished is kept; the same command goes on from there.", INTERRUPTED
+            message, code = "Stopped. Nothing is half-written; run the same command again, extract goes on where it was.", INTERRUPTED
         Terminal(stderr=True, soft_wrap=True, highlight=False, markup=False).print(f"Error: {message}")
         raise typer.Exit(code)
 
@@ -255,15 +257,27 @@ def _ask_three_questions(console: Console, store: Path, *, runs: Path) -> None:
 
 
 def _write(answer: "pl.DataFrame", fmt: Format, out: Path | None) -> None:
-    target: Any = out or sys.stdout.buffer
-    if fmt is Format.CSV:
-        answer.write_csv(target)
-    elif fmt is Format.PARQUET:
-        answer.write_parquet(target)
-    elif fmt is Format.JSON:
-        answer.write_json(target)
-    else:
+    """Write an answer for programs; a file appears complete or not at all."""
+    import polars as pl
+
+    if fmt is Format.TABLE:
         raise BadValue("--out takes a file for programs: add --format csv, json or parquet.")
+    partial = out.with_name(f".{out.name}.partial") if out else None
+    target = partial or cast("IOBase", sys.stdout.buffer)
+    try:
+        if fmt is Format.CSV:
+            answer.write_csv(target)
+        elif fmt is Format.PARQUET:
+            answer.write_parquet(target)
+        else:
+            answer.write_json(target)
+        if partial and out:
+            partial.replace(out)
+    except pl.exceptions.PolarsError as error:
+        raise QueryError(f"{fmt} cannot hold a column of this answer: {error} Cast it, or take --format json or parquet.") from error
+    finally:
+        if partial:
+            partial.unlink(missing_ok=True)
 
 
 def _cell(value: object) -> str:

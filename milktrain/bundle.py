@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from schemas import availability as availability_of
-from schemas import feature_sets, queries
+from schemas import feature_sets, fingerprint, queries
 from schemas.contracts import FeatureSet, Modality, Part, Setting
 from schemas.errors import FeatureMissing, ShapeError, SplitMissing, Stale
 from schemas.store import Store
@@ -36,6 +36,9 @@ class SplitName:
 class Bundle:
     """One split of one store, in memory.
 
+    `contents` names, for each of the M modalities, which content each item's vector was made of; together with the encoder's
+    own fingerprint that names the vectors.
+
     Shapes:
         features: M matrices (V, d_m) float32, NaN where not available.
         present: (V, M) bool, the item has the modality.
@@ -48,6 +51,7 @@ class Bundle:
     user_keys: Sequence[str]
     item_keys: Sequence[str]
     feature_sets: tuple[FeatureSet, ...]
+    contents: tuple[str, ...]
     features: tuple[Tensor, ...]
     present: Tensor
     available: Tensor
@@ -108,6 +112,7 @@ def read(store_path: Path, *, split: str, modalities: Sequence[Modality] | None 
             user_keys=store.query(sql["user_keys"])["user_key"].to_list(),
             item_keys=store.query(sql["item_keys"])["item_key"].to_list(),
             feature_sets=chosen,
+            contents=tuple(fingerprint.of_frame(store.query(sql["contents"], feature_set_id=each.feature_set_id)) for each in chosen),
             features=tuple(_features(store, each, present=present[:, m], available=available[:, m]) for m, each in enumerate(chosen)),
             present=present,
             available=available,

@@ -42,7 +42,7 @@ class TrainConfig(BaseModel):
     max_epochs: Count = Field(description="passes over the training interactions at most")
     evaluate_every: Count = Field(description="epochs between looks at validation")
     patience: Count = Field(description="epochs without a better validation NDCG@10 after which training stops")
-    cutoffs: tuple[Count, ...] = Field(description="list lengths K that metrics are reported at")
+    cutoffs: tuple[Count, ...] = Field(min_length=1, description="list lengths K that metrics are reported at")
     seed: Annotated[int, Field(ge=0)] = Field(description="of initial weights, order, negatives and environments")
 
 
@@ -70,8 +70,10 @@ def load(preset: str = "default", *, file: Path | None = None, changes: Mapping[
     """
     check_known(preset, presets(), what="preset")
     text = resources.files("milktrain.presets").joinpath(f"{preset}.toml").read_text(encoding="utf-8")
-    settings = tomllib.loads(text) | {"preset": preset} | (_from_file(file) if file else {})
-    settings |= {name: _typed(value) for name, value in (changes or {}).items()}
+    mine = (_from_file(file) if file else {}) | {name: _typed(value) for name, value in (changes or {}).items()}
+    if "preset" in mine:
+        raise BadValue("preset is no setting to change: name the preset to start from with --preset.")
+    settings = tomllib.loads(text) | {"preset": preset} | mine
     for name, field in TrainConfig.model_fields.items():  # 50 is a fine way to write the float 50.0
         if "float" in str(field.annotation) and isinstance(settings.get(name), int) and not isinstance(settings.get(name), bool):
             settings[name] = float(settings[name])

@@ -3,8 +3,6 @@
 Statistics come from training items that have the modality and from nothing else: a new item's features never reach them.
 """
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -12,21 +10,21 @@ from torch.nn import functional as F
 from schemas.contracts import Modality
 from schemas.errors import FeatureMissing
 
-#: Rows copied at a time, so that wide features need no second whole matrix.
+#: Rows looked at a time. Everything happens in place: wide features of many items are in memory once.
 CHUNK_ROWS = 65_536
 
 
-def mean_of_training_items(features: Tensor, available: Tensor, *, is_train: Tensor, modality: Modality) -> Tensor:
-    """Features with every missing row replaced by the mean row of the training items that have the modality.
+def fill_with_training_mean(features: Tensor, available: Tensor, *, is_train: Tensor, modality: Modality) -> Tensor:
+    """Replace every missing row, in place, by the mean row of the training items that have the modality.
 
     Args:
-        features: (V, d) float32; rows that are not available are never read.
+        features: (V, d) float32; rows that are not available are never read, and written to.
         available: (V,) bool, after the setting's loss.
         is_train: (V,) bool.
         modality: named in errors.
 
     Returns:
-        (V, d) float32, a new tensor.
+        (V, d) the same tensor.
 
     Raises:
         FeatureMissing: if no training item has the modality.
@@ -40,11 +38,16 @@ def mean_of_training_items(features: Tensor, available: Tensor, *, is_train: Ten
     total = torch.zeros(features.shape[1], dtype=torch.float64)
     for rows in torch.split(observed.nonzero().squeeze(1), CHUNK_ROWS):
         total += features[rows].sum(dim=0, dtype=torch.float64)
-    filled = features.clone()
-    filled[~available] = (total / int(observed.sum())).to(features.dtype)
-    return filled
+    features[~available] = (total / int(observed.sum())).to(features.dtype)
+    return features
 
 
-def normalise_rows(features: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """Each row divided by its Euclidean length; after imputation, as the authors' code does."""
-    return tuple(F.normalize(matrix, dim=1) for matrix in features)
+def normalise_rows(features: Tensor) -> Tensor:
+    """Divide each row by its Euclidean length, in place; after imputation, as the authors' code does.
+
+    Returns:
+        (V, d) the same tensor; a row of zeros stays one.
+    """
+    for rows in torch.split(features, CHUNK_ROWS):
+        F.normalize(rows, dim=1, out=rows)
+    return features

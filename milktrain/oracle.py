@@ -9,6 +9,7 @@ from torch import Tensor
 from milktrain import bundle
 from milktrain.config import TrainConfig
 from milktrain.evaluation import evaluate
+from milktrain.recommender import Ranker
 from schemas.contracts import Part
 
 
@@ -23,9 +24,10 @@ class Oracle:
     def __init__(self, users: Tensor, items: Tensor) -> None:
         self.users, self.items = users, items
 
-    def scores(self, users: Tensor, items: Tensor) -> Tensor:
-        """(U, C)."""
-        return self.users[users] @ self.items[items].T
+    def ranker(self, items: Tensor) -> Ranker:
+        """Inner products with the candidates."""
+        candidates = self.items[items]
+        return lambda users: self.users[users] @ candidates.T
 
 
 def judge(

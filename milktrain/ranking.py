@@ -56,30 +56,31 @@ def rank(model: Scorer, *, pairs: Tensor, candidates: Tensor, k: int, tie_seed: 
     column = torch.full((int(candidates.max()) + 1,), -1, device=candidates.device)
     column[candidates] = torch.arange(len(candidates), device=candidates.device)
     users, row = torch.unique(pairs[:, 0], return_inverse=True)
-    columns = column[pairs[:, 1]]
+    row, by_row = row.sort(stable=True)
+    columns = column[pairs[by_row, 1]]
     assert int(columns.min()) >= 0, "a relevant item is no candidate"
     k = min(k, len(candidates))
     step = max(1, CELLS_PER_CHUNK // len(candidates))
     hits, tops = [], []
-    for start in range(0, len(users), step):
-        chunk = users[start : start + step]
-        best = _top_columns(_scores(model, chunk, candidates), k)  # (u, k)
-        mine = (row >= start) & (row < start + len(chunk))
-        relevant = torch.zeros(len(chunk), len(candidates), dtype=torch.bool, device=candidates.device)
-        relevant[row[mine] - start, columns[mine]] = True
-        hits.append(relevant.gather(1, best))
-        tops.append(candidates[best])
+    with torch.inference_mode():
+        ranker = model.ranker(candidates)
+        for start in range(0, len(users), step):
+            chunk = users[start : start + step]
+            best = _top_columns(_checked(ranker(chunk)), k)  # (u, k)
+            mine = slice(*torch.searchsorted(row, torch.tensor([start, start + len(chunk)], device=row.device)).tolist())
+            relevant = torch.zeros(len(chunk), len(candidates), dtype=torch.bool, device=candidates.device)
+            relevant[row[mine] - start, columns[mine]] = True
+            hits.append(relevant.gather(1, best))
+            tops.append(candidates[best])
     return Ranking(users, torch.cat(hits), torch.bincount(row, minlength=len(users)), torch.cat(tops))
 
 
-def _scores(model: Scorer, users: Tensor, candidates: Tensor) -> Tensor:
-    with torch.inference_mode():
-        scores = model.scores(users, candidates).float()
+def _checked(scores: Tensor) -> Tensor:
     if bool(scores.isnan().any()):
         raise TrainingDiverged(
-            "The model gave a score that is not a number. Look at the features with `python cli.py check`, or lower the learning rate."
+            "The model gave a score that is not a number. Look at the features with `python cli.py check`, or lower learning_rate."
         )
-    return scores
+    return scores.float()
 
 
 def _top_columns(scores: Tensor, k: int) -> Tensor:

@@ -81,12 +81,14 @@ def train(
 
 
 def content_of(data: Bundle) -> Content:
-    """What models may know of the items: imputed from training items, rows scaled to length 1."""
-    filled = [
-        imputation.mean_of_training_items(matrix, data.available[:, m], is_train=data.is_train, modality=modality)
-        for m, (matrix, modality) in enumerate(zip(data.features, data.modalities, strict=True))
-    ]
-    return Content(imputation.normalise_rows(filled), data.available, data.is_train)
+    """What models may know of the items: imputed from training items, rows scaled to length 1.
+
+    Fills the bundle's own features, so that wide ones are in memory once; what was NaN there is no longer.
+    """
+    for m, (matrix, modality) in enumerate(zip(data.features, data.modalities, strict=True)):
+        imputation.fill_with_training_mean(matrix, data.available[:, m], is_train=data.is_train, modality=modality)
+        imputation.normalise_rows(matrix)
+    return Content(data.features, data.available, data.is_train)
 
 
 def negative_candidates(data: Bundle, config: TrainConfig) -> torch.Tensor:
@@ -96,21 +98,29 @@ def negative_candidates(data: Bundle, config: TrainConfig) -> torch.Tensor:
     return torch.cat(list(data.items.values())).sort().values
 
 
+def _has_negative(data: Bundle, config: TrainConfig) -> torch.Tensor:
+    return sampling.can_have_negative(data.pairs[Part.TRAIN], candidates=negative_candidates(data, config), n_items=data.n_items)
+
+
 def _fit(scorer: nn.Module, data: Bundle, *, config: TrainConfig, generators: Generators, reporter: Reporter) -> Fit:
-    candidates = negative_candidates(data, config)
-    pairs = data.pairs[Part.TRAIN]
-    usable = pairs[sampling.can_have_negative(pairs, candidates=candidates, n_items=data.n_items)]
-    sampler = sampling.negatives(usable, candidates=candidates, n_items=data.n_items)
+    # A user who has every candidate can have no negative: such interactions are counted in the manifest.
+    usable = data.pairs[Part.TRAIN][_has_negative(data, config)]
+    sampler = sampling.negatives(usable, candidates=negative_candidates(data, config), n_items=data.n_items)
     validation = Validation(data.pairs[Part.VAL], data.new_items)
     return fit(scorer, train=usable, sampler=sampler, validation=validation, config=config, generators=generators, reporter=reporter)  # type: ignore[arg-type] # plugins are typed by protocol
 
 
 def _manifest(data: Bundle, *, model: str, config: TrainConfig, how: Fit | None, judged: dict[Part, Evaluation], seconds: float) -> dict[str, object]:
     sets = {
-        each.modality.value: {"encoder": each.identity.encoder, "weights": each.identity.weights, "fingerprint": each.fingerprint}
-        for each in data.feature_sets
+        each.modality.value: {
+            "encoder": each.identity.encoder,
+            "weights": each.identity.weights,
+            "fingerprint": each.fingerprint,
+            "contents": contents,
+        }
+        for each, contents in zip(data.feature_sets, data.contents, strict=True)
     }
-    whole = fingerprint.of_value([model, config.model_dump(mode="json"), data.split.fingerprint, sets])
+    whole = fingerprint.of_value([model, config.model_dump(mode="json"), data.split.fingerprint, sets, PROTOCOL, __version__])
     return {
         "run_id": f"{data.split.name}-{model}-{config.preset}-{whole[:8]}",
         "fingerprint": whole,
@@ -128,6 +138,8 @@ def _manifest(data: Bundle, *, model: str, config: TrainConfig, how: Fit | None,
         "best_epoch": how.best_epoch if how else 0,
         "seconds_per_epoch": how.seconds_per_epoch if how else 0.0,
         "seconds": seconds,
+        "n_train": len(data.pairs[Part.TRAIN]),
+        "n_train_without_negative": int((~_has_negative(data, config)).sum()),
         "n_candidates": len(data.new_items),
         "n_users": {part.value: evaluation.per_user.height for part, evaluation in judged.items()},
         "metrics": {part.value: evaluation.means for part, evaluation in judged.items()},

@@ -1,5 +1,6 @@
 """What a recommender is: what it is built from, what training gives it, what evaluation asks of it. The models are in `models/`."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -62,11 +63,15 @@ class Losses:
     parts: dict[str, Tensor]
 
 
+#: Users (U,) int64 to their scores (U, C), higher is better, over candidates fixed before.
+Ranker = Callable[[Tensor], Tensor]
+
+
 class Scorer(Protocol):
     """What evaluation asks of every model."""
 
-    def scores(self, users: Tensor, items: Tensor) -> Tensor:
-        """(U, C) preference of each user for each item, higher is better."""
+    def ranker(self, items: Tensor) -> Ranker:
+        """Prepare (C,) candidates once, for users who come in chunks."""
         ...
 
 

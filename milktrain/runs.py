@@ -9,6 +9,7 @@ runs/<run id>/
 """
 
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -17,6 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
+
+logger = logging.getLogger(__name__)
 
 MANIFEST = "run.json"
 
@@ -71,14 +74,21 @@ def frame(folder: Path) -> pl.DataFrame:
         "seconds_per_epoch",
         "finished_at",
     ]
-    rows = []
-    for manifest in sorted(folder.glob(f"[!.]*/{MANIFEST}")):
+    rows = [_row(manifest, identity) for manifest in sorted(folder.glob(f"[!.]*/{MANIFEST}"))]
+    rows = [row for row in rows if row]
+    return pl.DataFrame(rows, infer_schema_length=None) if rows else pl.DataFrame(schema=dict.fromkeys(identity, pl.String))
+
+
+def _row(manifest: Path, identity: list[str]) -> dict[str, object]:
+    try:
         run = json.loads(manifest.read_text(encoding="utf-8"))
         row = {name: run.get(name) for name in identity}
         for part, metrics in run["metrics"].items():
-            row |= {f"{part}_{name.replace('@', '_')}": value for name, value in metrics.items()}
-        rows.append(row)
-    return pl.DataFrame(rows, infer_schema_length=None) if rows else pl.DataFrame(schema=dict.fromkeys(identity, pl.String))
+            row |= {f"{part}_{name.replace('@', '_')}": float(value) for name, value in metrics.items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        logger.warning("%s is not the record of a run and is left out: %r", manifest, error)
+        return {}
+    return row
 
 
 def _sync(path: Path) -> None:

@@ -67,7 +67,8 @@ def test_the_examples_of_the_help_run_in_the_order_of_the_work(workplace, monkey
 
 def test_the_demo_finds_the_tastes_it_planted(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    result = run(*example_of("demo"))
+    run(*example_of("demo"))
+    result = run(*example_of("demo"))  # a second time finds everything there
     assert "generated, not real" in result.stderr
     assert result.stderr.count("python cli.py sql") == 3
     with Store(tmp_path / "demo" / "demo.duckdb", mode="read") as store:
@@ -134,9 +135,13 @@ MISTAKES = {
     "an unknown split": (["train", "--split", "mtmt-9", "--store", "READY"], 1, "It has: ftft-0"),
     "a modality without vectors": (["train", "--split", "ftft-0", "--store", "READY", "--modalities", "audio"], 1, "extract --modality audio"),
     "no store": (["status", "--store", "nowhere.duckdb"], 1, "There is no store at nowhere.duckdb"),
-    "a store in no folder": (["build-splits", "--setting", "ftft", "--store", "nowhere/x.duckdb"], 1, "does not exist"),
+    "a store in no folder": (["pull", "prepared", "--interactions", "WORK/tiktok.inter", "--store", "nowhere/x.duckdb"], 1, "does not exist"),
     "a file that is no store": (["status", "--store", "WORK/meta.json.gz"], 1, "cannot be opened"),
     "SQL that is none": (["sql", "SELEC 1", "--store", "READY"], 1, "DuckDB refused"),
+    "a list as CSV": (["sql", "SELECT categories FROM items", "--store", "READY", "--format", "csv"], 1, "csv cannot hold"),
+    "a mistyped store": (["build-splits", "--setting", "ftft", "--store", "typo.duckdb"], 1, "There is no store at typo.duckdb"),
+    "a split named like a path": (["build-splits", "--setting", "ftft", "--name", "../x", "--store", "READY"], 2, "cannot name a split"),
+    "no cut-offs": (["train", "--split", "ftft-0", "--store", "READY", "--set", "cutoffs=[]"], 2, "cutoffs"),
     "SQL that writes": (["sql", "DROP TABLE items", "--store", "READY"], 1, "Only one SELECT"),
     "SQL that reads another file": (["sql", "SELECT * FROM read_text('/etc/hostname')", "--store", "READY"], 1, "disabled by configuration"),
     "a features flag without a modality": (["pull", "prepared", "--interactions", "WORK/tiktok.inter", "--features", "x.npy"], 2, "MODALITY=FILE"),

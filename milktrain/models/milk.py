@@ -13,7 +13,10 @@ from torch import Tensor, nn
 
 from milktrain import environments, losses
 from milktrain.config import TrainConfig
-from milktrain.recommender import Batch, Content, Losses, Task
+from milktrain.recommender import Batch, Content, Losses, Ranker, Task
+
+#: Candidates embedded at a time: 4096-wide features of as many items take 64 MB a modality.
+ITEMS_PER_CHUNK = 4096
 
 
 class Milk(nn.Module):
@@ -93,10 +96,10 @@ class Milk(nn.Module):
         parts = {"bpr": per_environment, "variance": spread, "alignment": align, "regularisation": norm}
         return Losses(total, {name: part.detach() for name, part in parts.items()})
 
-    def scores(self, users: Tensor, items: Tensor) -> Tensor:
-        """(U, C) scores in the uniform environment, eq. 18: missing modalities count with their stand-in."""
-        scores: Tensor = self.users(users) @ self.embed(items).mean(dim=1).T
-        return scores
+    def ranker(self, items: Tensor) -> Ranker:
+        """Scores in the uniform environment, eq. 18: missing modalities count with their stand-in."""
+        z = torch.cat([self.embed(part).mean(dim=1) for part in torch.split(items, ITEMS_PER_CHUNK)])  # (C, D)
+        return lambda users: torch.mm(self.users(users), z.T)
 
     def _regularisation(self, u: Tensor, z_pos: Tensor, z_neg: Tensor) -> Tensor:
         if self.regularisation == "parameters":

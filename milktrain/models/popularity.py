@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from milktrain.config import TrainConfig
-from milktrain.recommender import Task
+from milktrain.recommender import Ranker, Task
 
 
 class Popularity:
@@ -20,9 +20,10 @@ class Popularity:
     def __init__(self, counts: Tensor) -> None:
         self.counts = counts
 
-    def scores(self, users: Tensor, items: Tensor) -> Tensor:
-        """(U, C) the same row for every user."""
-        return self.counts[items].float().expand(len(users), -1)
+    def ranker(self, items: Tensor) -> Ranker:
+        """The same row for every user."""
+        counts = self.counts[items].float()
+        return lambda users: counts.expand(len(users), -1)
 
 
 def build(task: Task, config: TrainConfig, *, generator: torch.Generator) -> Popularity:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from milktrain.config import TrainConfig
-from milktrain.recommender import Task
+from milktrain.recommender import Ranker, Task
 
 
 class RandomOrder:
@@ -18,10 +18,12 @@ class RandomOrder:
     def __init__(self, *, n_items: int, seed: int) -> None:
         self.n_items, self.seed = n_items, seed
 
-    def scores(self, users: Tensor, items: Tensor) -> Tensor:
-        """(U, C) uniform in [0, 1)."""
-        rows = [torch.rand(self.n_items, generator=torch.Generator().manual_seed(self.seed + user))[items] for user in users.tolist()]
-        return torch.stack(rows)
+    def ranker(self, items: Tensor) -> Ranker:
+        """Uniform in [0, 1)."""
+        return lambda users: torch.stack([self._row(user)[items] for user in users.tolist()])
+
+    def _row(self, user: int) -> Tensor:
+        return torch.rand(self.n_items, generator=torch.Generator().manual_seed(self.seed + user))
 
 
 def build(task: Task, config: TrainConfig, *, generator: torch.Generator) -> RandomOrder:

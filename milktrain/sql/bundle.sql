@@ -29,6 +29,10 @@ WHERE s.split_id = $split_id AND s.part = $part ORDER BY n.user_idx, n.item_idx;
 -- name: availability
 SELECT item_idx, modality, present, lost FROM split_availability WHERE split_id = $split_id ORDER BY modality, item_idx;
 
+-- name: contents
+-- Which content each item's vector in a feature set was made of.
+SELECT item_idx, position, content_sha256 FROM feature_rows WHERE feature_set_id = $feature_set_id ORDER BY item_idx, position;
+
 -- name: features_visual
 SELECT item_idx, vector FROM features_visual;
 

@@ -47,3 +47,14 @@ def test_a_file_that_is_no_toml_is_named(tmp_path):
     file.write_text("beta = = 3")
     with pytest.raises(BadValue, match=r"broken.toml cannot be read as TOML"):
         config.load(file=file)
+
+
+def test_a_run_cannot_be_labelled_with_a_preset_it_does_not_use():
+    with pytest.raises(BadValue, match="name the preset to start from with --preset"):
+        config.load(changes={"preset": "paper"})
+
+
+@pytest.mark.parametrize("value", ["[]", "[0]", "10"])
+def test_cutoffs_are_one_or_more_lengths(value):
+    with pytest.raises(BadValue, match="cutoffs"):
+        config.load(changes={"cutoffs": value})

@@ -31,12 +31,12 @@ def _availability(golden, mode):
 
 def _content(golden, mode):
     available, is_train = _availability(golden, mode)
-    raw = [torch.from_numpy(golden["raw_image"]), torch.from_numpy(golden["raw_text"])]
+    raw = [torch.tensor(golden["raw_image"]), torch.tensor(golden["raw_text"])]
     filled = [
-        imputation.mean_of_training_items(matrix, available[:, m], is_train=is_train, modality=modality)
+        imputation.fill_with_training_mean(matrix, available[:, m], is_train=is_train, modality=modality)
         for m, (matrix, modality) in enumerate(zip(raw, (Modality.VISUAL, Modality.TEXT), strict=True))
     ]
-    return Content(imputation.normalise_rows(filled), available, is_train)
+    return Content(tuple(imputation.normalise_rows(matrix) for matrix in filled), available, is_train)
 
 
 def _model(golden, mode, state):
@@ -85,5 +85,5 @@ def test_the_recorded_metrics_are_reproduced(golden, mode, part, k):
 def test_mean_imputation_agrees_with_the_recorded_features(golden, mode, suffix):
     available, is_train = _availability(golden, mode)
     for m, (name, modality) in enumerate((("image", Modality.VISUAL), ("text", Modality.TEXT))):
-        ours = imputation.mean_of_training_items(torch.from_numpy(golden[f"raw_{name}"]), available[:, m], is_train=is_train, modality=modality)
+        ours = imputation.fill_with_training_mean(torch.tensor(golden[f"raw_{name}"]), available[:, m], is_train=is_train, modality=modality)
         np.testing.assert_allclose(ours.numpy(), golden[f"{name}_missing_{suffix}"], rtol=0, atol=1e-6)

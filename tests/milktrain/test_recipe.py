@@ -1,6 +1,8 @@
 """Training end to end on a catalogue whose right ranking is known, and what is written of it."""
 
 import json
+import shutil
+from pathlib import Path
 
 import planted
 import polars as pl
@@ -13,6 +15,7 @@ from milktrain.models import milk
 from schemas.contracts import Modality, Part, Setting
 from schemas.errors import DataError, TrainingDiverged, UnknownName
 from schemas.reporting import Silent
+from schemas.store import Store
 
 QUICK = {"max_epochs": "40", "batch_size": "128", "learning_rate": "0.01", "dim": "16", "beta": "1"}
 
@@ -141,6 +144,38 @@ def test_a_folder_being_written_is_not_a_run_and_vanishes_on_error(tmp_path):
     with pytest.raises(OSError, match="disk full"):
         fill_the_disk()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_record_of_a_run_is_left_out_with_a_warning(tmp_path, caplog):
+    for name, text in (("empty", "{}"), ("cut", '{"metrics": {"te'), ("list", "[]"), ("odd", '{"metrics": {"test": {"ndcg@10": "much"}}}')):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "run.json").write_text(text)
+    assert runs.frame(tmp_path).height == 0
+    assert len(caplog.records) == 4
+
+
+def test_other_vectors_make_another_run(path, tmp_path):
+    first = _train(path, tmp_path, model="popularity")
+    other = Path(shutil.copy(path, tmp_path / "other.duckdb"))
+    with Store(other, mode="update") as store:  # the pictures of two items change places
+        store.run(
+            "UPDATE feature_rows SET content_sha256 = CASE item_idx WHEN 1 THEN 'visual-2' ELSE 'visual-1' END WHERE feature_set_id = 1 AND item_idx IN (1, 2)"
+        )
+    second = _train(other, tmp_path, model="popularity")
+    assert first.manifest["split_fingerprint"] == second.manifest["split_fingerprint"]
+    assert first.run_id != second.run_id
+
+
+def test_a_new_items_vector_reaches_no_other_items_features(path):
+    clean, planted_leak = (bundle.read(path, split="mtmt-0") for _ in range(2))
+    for m, matrix in enumerate(planted_leak.features):
+        new = planted_leak.new_items[planted_leak.available[planted_leak.new_items, m]]
+        matrix[new] = 1e6
+    before, after = recipe.content_of(clean), recipe.content_of(planted_leak)
+    for m, (a, b) in enumerate(zip(before.features, after.features, strict=True)):
+        untouched = clean.is_train | ~clean.available[:, m]
+        assert torch.equal(a[untouched], b[untouched])
+        assert not torch.equal(a[~untouched], b[~untouched])
 
 
 def test_streams_of_randomness_do_not_shift_each_other():
