@@ -17,16 +17,18 @@ import polars as pl
 from milkprep import extractors, recording
 from milkprep.content import PATIENCE_S, Reader
 from milkprep.embedding import embed
-from milkprep.encoder import Encoder, EncoderOptions
+from milkprep.encoder import Encoder, EncoderOptions, refuse_model_options
 from milkprep.stages import Stages
 from schemas import feature_sets, queries
 from schemas.contracts import FeatureSet, Modality
-from schemas.errors import BadValue, DataError
+from schemas.errors import BadValue, DataError, FeatureMissing
 from schemas.reporting import Progress, Reporter
 from schemas.store import Mode, Store
 
 logger = logging.getLogger(__name__)
 
+#: The encoder's name of vectors that came ready-made, as a pull records it.
+IMPORTED = "imported"
 UNITS = {Modality.TEXT: "texts", Modality.VISUAL: "pictures", Modality.AUDIO: "sounds"}
 
 
@@ -75,7 +77,8 @@ def extract(
     Args:
         store_path: the DuckDB file, with a catalogue in it.
         modality: what to embed.
-        encoder: plugin, or for text a hub name or local folder; None for the modality's default.
+        encoder: plugin, or for text a hub name or local folder; `imported` shows the vectors again that came with the pull, and
+            computes nothing; None for the modality's default.
         fields: columns of `items` a text is composed of, one a line, in the order title, description, brand, categories.
         pooling: how token vectors become one.
         normalise: scale vectors to length 1.
@@ -89,18 +92,22 @@ def extract(
         BadValue: if an option is out of range or means nothing to the encoder.
         WeightsMissing: if weights are not on this machine and cannot be fetched.
         DataError: if no item has content of the modality, or nothing could be made of any; the set shown before stays.
+        FeatureMissing: if imported vectors are asked for and there are none.
         StoreError: if the store is not there, or is held by another process.
     """
     started = time.perf_counter()
     if batch_size is not None and batch_size < 1:
         raise BadValue(f"--batch-size {batch_size} is out of range: give 1 or more.")
+    options = EncoderOptions(pooling=pooling, normalise=normalise, max_length=max_length, device=device)
+    if encoder == IMPORTED:
+        return _show_imported(store_path, modality, options, started=started)
     reader = Reader(store_path, modality=modality, fields=fields)
     chosen = extractors.resolve(modality, encoder)
     reader.require_content()
-    built = chosen.build(EncoderOptions(pooling=pooling, normalise=normalise, max_length=max_length, device=device))
+    built = chosen.build(options)
     run = _begin(store_path, reader, built, batch_size=batch_size or built.batch_size)
     n_embedded = _embed_all(run, reporter)
-    return _report(run, n_embedded, seconds=time.perf_counter() - started)
+    return _report(store_path, run.feature_set, n_embedded, started=started, stages=run.stages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,13 +179,13 @@ def _show(run: _Run) -> None:
     """
     modality, number = run.feature_set.modality.value, run.feature_set.feature_set_id
     with run.open("write") as store, store.transaction():
-        counts = store.query(_sql()["counts"], modality=modality, feature_set_id=number)
-        if not counts["n_items"].item():
+        if not store.query(_sql()["counts"], feature_set_id=number)["n_items"].item():
             raise _nothing_embedded(store, run)
         if run.reader.modality is Modality.TEXT:
             reason = f"no text in {', '.join(run.reader.fields)}"
             store.run(_sql()["explain_unasked_text"], modality=modality, feature_set_id=number, reason=reason)
-        feature_sets.finish_inside(store, run.feature_set, n_failed=counts["n_failed"].item(), seconds=run.stages.lap())
+        n_failed = store.query(_sql()["n_failed"], modality=modality)["n_failed"].item()
+        feature_sets.finish_inside(store, run.feature_set, n_failed=n_failed, seconds=run.stages.lap())
 
 
 def _nothing_embedded(store: Store, run: _Run) -> DataError:
@@ -190,14 +197,35 @@ def _nothing_embedded(store: Store, run: _Run) -> DataError:
     )
 
 
-def _report(run: _Run, n_embedded: int, *, seconds: float) -> ExtractReport:
-    modality = run.feature_set.modality.value
-    with run.open("read") as store:
-        counts = store.query(_sql()["counts"], modality=modality, feature_set_id=run.feature_set.feature_set_id).row(0, named=True)
-        reasons = store.query(_sql()["reasons"], modality=modality)
+def _show_imported(store_path: Path, modality: Modality, options: EncoderOptions, *, started: float) -> ExtractReport:
+    """Show the vectors again that came with the pull; nothing is computed.
+
+    Raises:
+        BadValue: if an option was given that would have to compute them anew.
+        FeatureMissing: if the pull came without.
+    """
+    refuse_model_options(options, encoder=IMPORTED)
+    if options.normalise:
+        raise BadValue(f"{IMPORTED} vectors are shown as they came: --normalise means nothing to them. Leave it out.")
+    stages = Stages("reading", "decoding", "encoding", "writing")
+    with stages.measure("writing"), Store(store_path, mode="write") as store, store.transaction():
+        found = feature_sets.latest_of_encoder(store, modality, IMPORTED)
+        if found is None:
+            raise FeatureMissing(
+                f"{store_path} holds no imported {modality} vectors. Pull them with `pull prepared`, or name an encoder with "
+                f"--encoder ({', '.join(extractors.names(modality))})."
+            )
+        feature_sets.make_current_inside(store, found)
+    return _report(store_path, found, 0, started=started, stages=stages)
+
+
+def _report(store_path: Path, feature_set: FeatureSet, n_embedded: int, *, started: float, stages: Stages) -> ExtractReport:
+    with Store(store_path, mode="read", wait_s=PATIENCE_S) as store:
+        counts = store.query(_sql()["counts"], feature_set_id=feature_set.feature_set_id).row(0, named=True)
+        reasons = store.query(_sql()["reasons"], modality=feature_set.modality.value)
     return ExtractReport(
-        run.feature_set, n_items=counts["n_items"], n_contents=counts["n_contents"], n_embedded_now=n_embedded, n_failed=counts["n_failed"],
-        n_without=counts["n_all"] - counts["n_items"], reasons=reasons, seconds=seconds, stages=dict(run.stages.seconds),
+        feature_set, n_items=counts["n_items"], n_contents=counts["n_contents"], n_embedded_now=n_embedded, n_failed=counts["n_failed"],
+        n_without=counts["n_all"] - counts["n_items"], reasons=reasons, seconds=time.perf_counter() - started, stages=dict(stages.seconds),
     )  # fmt: skip
 
 

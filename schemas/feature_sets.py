@@ -96,7 +96,12 @@ def finish_inside(store: Store, feature_set: FeatureSet, *, n_failed: int, secon
     """`finish` as a part of the caller's transaction."""
     sql = _sql()
     store.run(sql["finish"], feature_set_id=feature_set.feature_set_id, n_failed=n_failed, seconds=seconds)
-    store.run(sql["make_current"], feature_set_id=feature_set.feature_set_id, modality=feature_set.modality.value)
+    make_current_inside(store, feature_set)
+
+
+def make_current_inside(store: Store, feature_set: FeatureSet) -> None:
+    """Show a finished set as `features_<modality>`; call inside a transaction."""
+    store.run(_sql()["make_current"], feature_set_id=feature_set.feature_set_id, modality=feature_set.modality.value)
     show(store, feature_set)
 
 
@@ -110,6 +115,18 @@ def current(store: Store) -> dict[Modality, FeatureSet]:
     """The feature set each `features_<modality>` shows, in the order of `Modality`; modalities without one are left out."""
     rows = {row["modality"]: row for row in store.query(_sql()["current"]).iter_rows(named=True)}
     return {modality: _from_row(rows[modality.value]) for modality in Modality if modality.value in rows}
+
+
+def latest_of_encoder(store: Store, modality: Modality, encoder: str) -> FeatureSet | None:
+    """The set of a modality that an encoder finished last; None where there is none.
+
+    Args:
+        store: open.
+        modality: what is embedded.
+        encoder: as it is named in the store, `imported` for vectors that came ready-made.
+    """
+    rows = store.query(_sql()["latest_of_encoder"], modality=modality.value, encoder=encoder)
+    return _from_row(rows.row(0, named=True)) if rows.height else None
 
 
 def current_of(store: Store, modality: Modality) -> FeatureSet:

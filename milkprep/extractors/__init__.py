@@ -72,11 +72,15 @@ def resolve(modality: Modality, name: str | None) -> Resolved:
     raise AssertionError("a known name was resolved above")
 
 
+def names(modality: Modality) -> list[str]:
+    """Public names of the encoders of a modality."""
+    return [name for name in plugins.names(__name__) if plugins.load(__name__, name).MODALITY is modality]
+
+
 def _default(modality: Modality) -> str:
     if modality is Modality.TEXT:
         return DEFAULT_TEXT
-    choices = [name for name in plugins.names(__name__) if plugins.load(__name__, name).MODALITY is modality]
-    raise BadValue(f"{modality} has no default encoder yet. Name one with --encoder ({', '.join(choices)}).")
+    raise BadValue(f"{modality} has no default encoder yet. Name one with --encoder ({', '.join(names(modality))}).")
 
 
 def _of_plugin(modality: Modality, name: str) -> Resolved:

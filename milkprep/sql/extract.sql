@@ -111,8 +111,12 @@ UPDATE assets SET reason = $reason WHERE modality = $modality AND status = 'ok' 
 SELECT (SELECT count(DISTINCT item_idx) FROM feature_rows WHERE feature_set_id = $feature_set_id) AS n_items,
        (SELECT count(DISTINCT content_sha256) FROM feature_rows WHERE feature_set_id = $feature_set_id) AS n_contents,
        (SELECT count(*) FROM items) AS n_all,
-       (SELECT count(DISTINCT (item_idx, CASE WHEN modality = 'text' THEN 0 ELSE position END)) FROM assets
-        WHERE modality = $modality AND status IN ('decode_error', 'too_short', 'silent')) AS n_failed;  -- an item has one text
+       (SELECT n_failed FROM feature_sets WHERE feature_set_id = $feature_set_id) AS n_failed;
+
+-- name: n_failed
+-- Assets of the modality that could not be used; an item has one text.
+SELECT count(DISTINCT (item_idx, CASE WHEN modality = 'text' THEN 0 ELSE position END)) AS n_failed FROM assets
+WHERE modality = $modality AND status IN ('decode_error', 'too_short', 'silent');
 
 -- name: failure_reasons
 -- Why contents were of no use, most frequent first.

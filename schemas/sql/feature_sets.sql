@@ -8,6 +8,11 @@ SELECT feature_set_id, finished_at IS NOT NULL AS finished FROM feature_sets WHE
 SELECT feature_set_id, modality, encoder, weights, weights_sha256, width, pooling, parameters, versions, fingerprint
 FROM feature_sets WHERE is_current ORDER BY modality;
 
+-- name: latest_of_encoder
+-- The feature set of a modality that an encoder finished last.
+SELECT feature_set_id, modality, encoder, weights, weights_sha256, width, pooling, parameters, versions, fingerprint
+FROM feature_sets WHERE modality = $modality AND encoder = $encoder AND finished_at IS NOT NULL ORDER BY finished_at DESC, feature_set_id DESC LIMIT 1;
+
 -- name: next_id
 SELECT coalesce(max(feature_set_id), 0) + 1 AS id FROM feature_sets;
 
