@@ -4,6 +4,7 @@ Data goes to stdout (with --json, JSON alone), talk goes to stderr. Exit codes: 
 command line cannot be meant.
 """
 
+import io
 import json
 import logging
 import sys
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console as Terminal
@@ -24,8 +25,6 @@ from schemas.errors import BadValue, MilkError, QueryError
 from schemas.reporting import Console, Progress
 
 if TYPE_CHECKING:
-    from io import IOBase
-
     import polars as pl
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
@@ -263,7 +262,7 @@ def _write(answer: "pl.DataFrame", fmt: Format, out: Path | None) -> None:
     if fmt is Format.TABLE:
         raise BadValue("--out takes a file for programs: add --format csv, json or parquet.")
     partial = out.with_name(f".{out.name}.partial") if out else None
-    target = partial or cast("IOBase", sys.stdout.buffer)
+    target = partial or io.BytesIO()
     try:
         if fmt is Format.CSV:
             answer.write_csv(target)
@@ -271,8 +270,10 @@ def _write(answer: "pl.DataFrame", fmt: Format, out: Path | None) -> None:
             answer.write_parquet(target)
         else:
             answer.write_json(target)
-        if partial and out:
-            partial.replace(out)
+        if isinstance(target, io.BytesIO):
+            sys.stdout.buffer.write(target.getbuffer())
+        elif out:
+            target.replace(out)
     except pl.exceptions.PolarsError as error:
         raise QueryError(f"{fmt} cannot hold a column of this answer: {error} Cast it, or take --format json or parquet.") from error
     finally:
