@@ -92,7 +92,7 @@ def write(
         steps = pull_report.steps(n_lines, extra, store.query(sql["count_rejects"]))
         report = {**store.query(sql["count_tables"]).to_dicts()[0], "steps": steps.to_dicts()}
         if not report["n_interactions"]:
-            raise DataError(f"No interaction is left, so nothing was stored.{pull_report.why_nothing(steps)}")
+            raise DataError(f"No interaction is left, so nothing was stored. {pull_report.why_nothing(steps)}")
         store.run(
             sql["record_pull"], source=request.source, parameters=json.dumps(dict(request.parameters)),
             inputs=json.dumps([{name: asdict(file)[name] for name in INPUT_COLUMNS} for file in request.inputs]), fingerprint=request.fingerprint,

@@ -4,11 +4,16 @@ A prepared dataset: ids are given, so items keep the numbers they came with.
 CREATE OR REPLACE TEMP TABLE item_ids (line BIGINT NOT NULL, item_number INTEGER NOT NULL);
 
 -- name: largest_item
-SELECT max(item_number) AS item_number FROM pairs;
+-- -1 where no pair is left.
+SELECT coalesce(max(item_number), -1) AS item_number FROM pairs;
 
 -- name: first_unused_id
--- The smallest id that no interaction names although a larger one occurs.
-SELECT min(r.id) AS id FROM range((SELECT max(item_number) FROM pairs)) AS r (id) ANTI JOIN pairs AS p ON p.item_number = r.id;
+-- The smallest id that no interaction names although a larger one occurs. Costs what the ids that occur cost, however large they are.
+WITH steps AS (
+    SELECT item_number AS id, lead(item_number) OVER (ORDER BY item_number) AS next_id
+    FROM (SELECT DISTINCT item_number FROM pairs UNION SELECT -1)
+)
+SELECT min(id) + 1 AS id FROM steps WHERE next_id > id + 1;
 
 -- name: repeated_id
 SELECT item_number AS value, min(line) AS first_line, max(line) AS last_line FROM item_ids GROUP BY item_number HAVING count(*) > 1 ORDER BY 1 LIMIT 1;

@@ -43,11 +43,24 @@ def test_a_header_with_other_columns_is_answered_with_those_needed(tmp_path, hea
         ([("A1", "B2"), ("A2", "B3")], r"line 2 is refused: userID 'A1' is no whole number"),
         ([(0, "B2")], "line 2 is refused: itemID 'B2'"),
         ([(0, 0), (0, 3)], "names itemID 3 but never 1. Number items from 0 without gaps"),
+        ([(0, 1), (0, 2)], "names itemID 2 but never 0"),
+        ([(0, 0), (0, 1), (0, 1), (1, 3), (2, 5)], "names itemID 5 but never 2"),
+        ([(0, 0), (0, 999_999_999)], "names itemID 999999999 but never 1"),  # ids are never counted through: that would take hours
+        ([(0, 2**31)], "itemID '2147483648' is no whole number from 0 to 999999999"),
+        ([(2**31, 0)], "userID '2147483648' is no whole number from 0 to 999999999"),
     ],
 )
 def test_ids_that_are_no_dense_numbers_are_refused(tmp_path, pairs, message):
     with pytest.raises(SourceError, match=message):
         pull_prepared(tmp_path, pairs)
+
+
+@pytest.mark.parametrize("features", [False, True])
+def test_a_file_whose_every_row_is_refused_only_when_read_whole_is_told_so(tmp_path, features):
+    (tmp_path / "toy.inter").write_bytes(b"userID\titemID\tx_label\n" + b"0\t0\t\xff\n" * 3)
+    given = {Modality.VISUAL: write_vectors(tmp_path / "v.npy", [[1, 2]])} if features else {}
+    with pytest.raises(DataError, match=r"nothing was stored\. 3 lines of toy\.inter dropped: not UTF-8"):
+        prepared.pull(tmp_path / "s.duckdb", interactions=tmp_path / "toy.inter", features=given, reporter=Silent())
 
 
 def test_too_few_vectors_are_told_with_both_numbers(tmp_path):
