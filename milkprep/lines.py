@@ -8,6 +8,7 @@ ends in a `SourceError` that says how far reading came. Decompression runs one c
 import zlib
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from io import BufferedReader
@@ -74,6 +75,25 @@ def read_blocks(path: Path, *, limit: int = LINE_LIMIT) -> Generator[Block]:
         ) from error
     if splitter.line == 0:
         raise SourceError(f"{path} is empty: it holds no line. Check that its download finished.")
+
+
+def first_lines(path: Path, *, n: int) -> list[bytes]:
+    """The first lines of a file, at most `n`, wherever its blocks or gzip members end.
+
+    Args:
+        path: plain or gzipped text.
+        n: how many to take.
+
+    Raises:
+        SourceError: as `read_blocks` does, if that many cannot be read.
+    """
+    found: list[bytes] = []
+    with closing(read_blocks(path)) as blocks:
+        for block in blocks:
+            found += block.lines[: n - len(found)]
+            if len(found) >= n:
+                break
+    return found
 
 
 class _Splitter:

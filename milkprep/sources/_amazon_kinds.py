@@ -4,13 +4,12 @@ Facts about the releases: McAuley lab, 2014 (metadata as Python literals), 2018 
 """
 
 from collections import Counter
-from contextlib import closing
 from enum import StrEnum
 from pathlib import Path
 
 import msgspec
 
-from milkprep.lines import read_blocks
+from milkprep.lines import first_lines
 from milkprep.staging import REFUSALS
 from schemas.errors import SourceError
 
@@ -64,8 +63,7 @@ def require(path: Path, *, kind: Kind, flag: str) -> None:
     Raises:
         SourceError: naming what it looks like instead, and what to do.
     """
-    with closing(read_blocks(path)) as blocks:
-        lines = [line for line in next(blocks).lines[:LINES_LOOKED_AT] if line.strip()]
+    lines = [line for line in first_lines(path, n=LINES_LOOKED_AT) if line.strip()]
     found = Counter(of_line(line) for line in lines)
     if kind in found:
         return

@@ -1,12 +1,11 @@
 """Interaction files in the MMRec layout: tab separated, a header, one (user, item) pair a line, dense ids from 0."""
 
 import math
-from contextlib import closing
 from dataclasses import dataclass
 
 import polars as pl
 
-from milkprep.lines import read_blocks
+from milkprep.lines import first_lines
 from milkprep.staging import LineError, LineShape, RawFile
 from schemas.contracts import RejectReason
 from schemas.errors import SourceError
@@ -50,8 +49,7 @@ def shape_of(raw: RawFile) -> LineShape[Pair]:
     Raises:
         SourceError: if the header lacks a column, or no line below it fits.
     """
-    with closing(read_blocks(raw.path)) as blocks:
-        header, *rows = next(blocks).lines[: ROWS_LOOKED_AT + 1]
+    header, *rows = first_lines(raw.path, n=ROWS_LOOKED_AT + 1)
     columns = _columns(raw, header.rstrip(b"\r").decode("utf-8", "replace").split("\t"))
     refusals: list[LineError] = []
     for row in rows:

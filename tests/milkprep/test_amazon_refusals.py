@@ -41,6 +41,13 @@ def test_a_file_of_another_kind_is_named_for_what_it_looks_like_and_no_store_is_
     assert sorted(file.name for file in tmp_path.iterdir()) == ["meta.json.gz", "reviews.json.gz"]
 
 
+def test_what_a_file_is_shows_beyond_its_first_gzip_member(tmp_path):
+    files = {name: tmp_path / f"{name}.gz" for name in ("metadata", "reviews")}
+    for file, line in zip(files.values(), (metadata(), review()), strict=True):
+        file.write_bytes(gzip.compress(b"\n") + gzip.compress(line + b"\n"))
+    assert amazon.pull(tmp_path / "s.duckdb", **files, core=0, reporter=Silent()).n_interactions == 1
+
+
 def test_a_few_odd_lines_do_not_hide_what_a_file_is(tmp_path):
     assert pull_amazon(tmp_path, [b"{", METADATA_2023, *GOOD_ITEMS], [b"", REVIEW_2014, *GOOD_REVIEWS]).n_items == 1
 

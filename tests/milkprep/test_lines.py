@@ -30,6 +30,13 @@ def test_gzip_is_recognised_by_content_and_members_follow_each_other(tmp_path):
     assert all_lines(file) == [(1, b"one"), (2, b"two"), (3, b"three")]
 
 
+def test_the_first_lines_are_taken_across_blocks_and_no_more_of_them_than_asked(tmp_path, monkeypatch):
+    monkeypatch.setattr(lines, "CHUNK_BYTES", 5)
+    file = tmp_path / "f"
+    file.write_bytes(b"one\ntwo\nthree\nfour")
+    assert [lines.first_lines(file, n=n) for n in (1, 3, 9)] == [[b"one"], [b"one", b"two", b"three"], [b"one", b"two", b"three", b"four"]]
+
+
 def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path):
     file = tmp_path / "f"
     file.write_bytes(b"\xef\xbb\xbf{}\n")

@@ -1,5 +1,6 @@
 """`pull prepared`: pairs with given ids, ready-made vectors, and a table of items in somebody's own columns."""
 
+import gzip
 import hashlib
 import json
 from datetime import datetime
@@ -170,6 +171,16 @@ def test_lines_that_do_not_fit_are_rejects_with_their_reason(tmp_path):
     ]  # fmt: skip
     assert report.n_interactions + 8 == count(report, "toy.inter", "read") == len(lines)
     assert table(tmp_path, "SELECT detail FROM rejects WHERE line = 5") == [("itemID '-1' is no whole number from 0 to 999999999",)]
+
+
+def test_a_header_and_rows_in_gzip_members_of_their_own_are_one_file(tmp_path):
+    (tmp_path / "toy.inter").write_bytes(gzip.compress(b"userID\titemID\n") + gzip.compress(b"0\t0\n1\t1\n"))
+    assert pull_files(tmp_path, tmp_path / "toy.inter").n_interactions == 2
+
+
+def test_one_row_without_a_line_end_is_a_row(tmp_path):
+    (tmp_path / "toy.inter").write_bytes(b"userID\titemID\n0\t0")
+    assert pull_files(tmp_path, tmp_path / "toy.inter").n_interactions == 1
 
 
 def test_a_second_pull_changes_nothing_and_other_vectors_are_another_pull(tmp_path):
