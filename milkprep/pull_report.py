@@ -70,11 +70,6 @@ def steps(n_lines: Mapping[str, int], extra: Mapping[tuple[str, str], int], reje
     return pl.DataFrame(rows, schema=STEP_SCHEMA, orient="row")
 
 
-def taken(report_steps: pl.DataFrame, *, file: str) -> int:
-    """Lines of one file that were taken."""
-    return int(report_steps.filter((pl.col("file") == file) & (pl.col("rule") == "taken"))["count"].item())
-
-
 def why_nothing(report_steps: pl.DataFrame) -> str:
     """A sentence on what dropped everything, and what to do about it."""
     dropped = report_steps.filter(pl.col("in_words").str.starts_with("dropped"))
