@@ -21,6 +21,11 @@ MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9d
 
 WEIGHTS = "model.safetensors"
 WEIGHTS_INDEX = "model.safetensors.index.json"
+#: What changes vectors besides the weights, where a folder has it: the network's settings, and what the tokenizer is read from.
+SETTINGS = (
+    "config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+    "vocab.txt", "vocab.json", "merges.txt", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model",
+)  # fmt: skip
 #: What is fetched of a hub repository: settings, tokenizer and safetensors of its top folder; no pickles, no code.
 FETCHED = ["*.json", "*.txt", "*.model", "model*.safetensors"]
 #: Seconds the hub may take to answer whether it knows a model; its library asks twice.
@@ -44,6 +49,11 @@ class Weights:
     name: str
     folder: Path
     sha256: str
+
+    def settings_sha256(self) -> str:
+        """Digest of the names and contents of the files of `SETTINGS` that are there; where the folder lies is no part of it."""
+        present = sorted(name for name in SETTINGS if (self.folder / name).is_file())
+        return fingerprint.of_value([[name, fingerprint.of_file(self.folder / name)] for name in present])
 
 
 def locate(name: str) -> Weights:

@@ -103,7 +103,8 @@ def build(options: EncoderOptions) -> TransformersText:
     max_length = _max_length(options.max_length, weights=weights, limit=_model_limit(model, tokenizer))
     identity = EncoderIdentity(
         encoder="transformers-text", weights=weights.name, weights_sha256=weights.sha256, width=int(model.config.hidden_size), pooling="mean",
-        parameters={"max_length": max_length, "normalise": options.normalise}, versions=library_versions("torch", "transformers", "tokenizers"),
+        parameters={"max_length": max_length, "normalise": options.normalise, "settings_sha256": weights.settings_sha256()},
+        versions=library_versions("torch", "transformers", "tokenizers"),
     )  # fmt: skip
     return TransformersText(model.to(on), tokenizer, identity=identity, max_length=max_length, normalise=options.normalise)
 

@@ -87,7 +87,7 @@ def test_real_weights_give_the_same_vector_in_any_batch(minilm):
 def test_the_default_is_minilm_as_it_was_trained(minilm):
     assert (minilm.identity.weights, minilm.identity.weights_sha256) == (_weights.MINILM, _weights.MINILM_SHA256)
     assert (minilm.identity.width, minilm.identity.pooling) == (384, "mean")
-    assert minilm.identity.parameters == {"max_length": 256, "normalise": False}
+    assert {name: minilm.identity.parameters[name] for name in ("max_length", "normalise")} == {"max_length": 256, "normalise": False}
     assert minilm.size_of(minilm.decode("card " * 700)) == 256
 
 
@@ -105,6 +105,34 @@ def test_a_folder_is_named_by_its_full_path_and_the_digest_of_its_weights(tiny, 
     assert identity == build(tiny).identity
     other = build(tiny_transformer.write(tiny, seed=1)).identity
     assert other.weights_sha256 != identity.weights_sha256
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("config.json", '"hidden_act": "gelu"', '"hidden_act": "relu"'),
+        ("tokenizer.json", '"lowercase": true', '"lowercase": false'),
+        ("tokenizer_config.json", '"[CLS]"', '"[SEP]"'),
+        ("vocab.txt", "red", "green"),
+    ],
+)
+def test_settings_and_tokenizer_are_part_of_the_identity(tiny, name, old, new):
+    before = _weights.locate(str(tiny))
+    digest = before.settings_sha256()
+    assert build(tiny).identity.parameters["settings_sha256"] == digest
+    text = (tiny / name).read_text()
+    assert old in text
+    (tiny / name).write_text(text.replace(old, new))
+    after = _weights.locate(str(tiny))
+    assert after.sha256 == before.sha256
+    assert after.settings_sha256() != digest
+
+
+def test_the_place_of_a_folder_and_what_else_lies_in_it_are_no_part_of_its_settings(tiny, tmp_path):
+    copy = shutil.copytree(tiny, tmp_path / "elsewhere")
+    (copy / "README.md").write_text("a card")
+    (copy / "sub").mkdir()
+    assert _weights.locate(str(copy)).settings_sha256() == _weights.locate(str(tiny)).settings_sha256()
 
 
 @pytest.mark.parametrize(("asked", "stated", "expected"), [(None, None, 64), (None, 32, 32), (8, 32, 8), (50, 32, 50), (None, 500, 64)])
