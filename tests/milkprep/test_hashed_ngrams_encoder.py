@@ -1,7 +1,9 @@
 """Hashed n-grams against a slow and plain reading of their definition."""
 
 import math
+import random
 import re
+import tracemalloc
 import zlib
 from itertools import pairwise
 
@@ -79,3 +81,22 @@ def test_ngrams_that_cancel_are_a_failure_not_zeros(monkeypatch):
     negative, positive = signs[True], signs[False]
     with pytest.raises(DecodeFailure, match="cancel out"):
         ENCODER.decode("anything")
+
+
+def test_a_text_is_read_up_to_its_100_000th_character_and_the_feature_set_says_so():
+    start = "".join(random.Random(0).choices("abcdefgh ", k=99_999)) + "x"
+    np.testing.assert_array_equal(vector(start + "yz card"), vector(start))
+    assert not np.array_equal(vector(start[:-1] + "y"), vector(start))  # the last one read counts
+    assert HashedNgrams().identity.parameters["longest"] == 100_000
+
+
+def test_memory_does_not_grow_with_a_text_longer_than_what_is_read():
+    text = "".join(random.Random(1).choices("abcdefghijklmnopqrstuvwxyz ", k=1 << 20))
+    encoder = HashedNgrams()
+    tracemalloc.start()
+    try:
+        encoder.decode(text)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 80 << 20  # all of it took 335 MB
