@@ -4,7 +4,9 @@ Unlike raw dumps this is a small, made table: whatever is wrong with a line of i
 """
 
 import csv
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -13,7 +15,7 @@ import msgspec
 import polars as pl
 
 from milkprep import text_cleaning
-from milkprep.lines import read_blocks
+from milkprep.lines import LINE_LIMIT, read_blocks
 from milkprep.staging import RawFile, item_rows
 from schemas import queries
 from schemas.errors import BadValue, SourceError
@@ -26,6 +28,7 @@ PICTURE_COLUMNS = ("imUrl", "imageURLHighRes", "imageURL", "image_url", "image")
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 BATCH_ROWS = 20_000
 LARGEST_ID = 10**9 - 1
+RECORDS_LOOKED_AT = 100
 
 Values = dict[str, object]
 
@@ -39,7 +42,7 @@ class ItemColumns:
 
 
 def columns_of(path: Path, *, item_id: str | None, item_key: str | None) -> ItemColumns:
-    """The columns to read, as named or guessed from the first line.
+    """The columns to read, as named or guessed from the first records; one that only some of them have counts.
 
     Args:
         path: the table.
@@ -48,20 +51,23 @@ def columns_of(path: Path, *, item_id: str | None, item_key: str | None) -> Item
 
     Raises:
         BadValue: if a named column is not there.
-        SourceError: if none can be guessed, or the first line cannot be read.
+        SourceError: if none can be guessed, or one of the first lines cannot be read.
     """
-    _, first = next(_records(path), (0, {}))
-    if not first:
+    columns: dict[str, None] = {}  # the columns in the order they appear
+    with closing(_records(path)) as records:
+        for _, values in islice(records, RECORDS_LOOKED_AT):
+            columns |= dict.fromkeys(values)
+    if not columns:
         raise SourceError(f"{path} describes no item. Check the file.")
     for flag, name in (("--item-id", item_id), ("--item-key", item_key)):
-        if name is not None and name not in first:
-            raise BadValue(f"{path} has no column {name!r} for {flag}. It has: {', '.join(first)}.")
-    found = item_id or next((name for name in ID_COLUMNS if name in first), None)
+        if name is not None and name not in columns:
+            raise BadValue(f"{path} has no column {name!r} for {flag}. It has: {', '.join(columns)}.")
+    found = item_id or next((name for name in ID_COLUMNS if name in columns), None)
     if found is None:
         raise SourceError(
-            f"{path} has none of the columns {', '.join(ID_COLUMNS)}, only {', '.join(first)}. Name the one that is itemID with --item-id."
+            f"{path} has none of the columns {', '.join(ID_COLUMNS)}, only {', '.join(columns)}. Name the one that is itemID with --item-id."
         )
-    return ItemColumns(found, item_key or next((name for name in KEY_COLUMNS if name in first and name != found), None))
+    return ItemColumns(found, item_key or next((name for name in KEY_COLUMNS if name in columns and name != found), None))
 
 
 def stage(store: Store, table: RawFile, columns: ItemColumns) -> int:
@@ -106,7 +112,7 @@ def _row(path: Path, line: int, values: Values, columns: ItemColumns, label: str
 
     key = " ".join(texts(columns.item_key or columns.item_id))
     if not key.strip():
-        raise SourceError(f"{path}, line {line}: no {columns.item_key}. Every item needs its own key.")
+        raise SourceError(f"{path}, line {line}: no {columns.item_key}. Every item needs its own key; --item-key names another column.")
     title, title_reason = text_cleaning.clean_title(" ".join(texts("title")))
     description = text_cleaning.clean_description(texts("description"))
     categories = [name for raw in texts(*CATEGORY_COLUMNS) if (name := text_cleaning.clean_name(raw))]
@@ -139,12 +145,12 @@ def _texts(path: Path, line: int, name: str, value: object, *, depth: int = 2) -
         raise SourceError(f"{path}, line {line}: {name} is neither a text nor a list of texts.")
 
 
-def _records(path: Path) -> Iterator[tuple[int, Values]]:
+def _records(path: Path) -> Generator[tuple[int, Values]]:
     suffix = next((s for s in reversed(path.suffixes) if s != ".gz"), "")
     return _csv_records(path, SEPARATORS[suffix]) if suffix in SEPARATORS else _json_records(path)
 
 
-def _json_records(path: Path) -> Iterator[tuple[int, Values]]:
+def _json_records(path: Path) -> Generator[tuple[int, Values]]:
     decoder = msgspec.json.Decoder(dict[str, object])
     for number, line in _text_lines(path):
         if not line.strip():
@@ -155,10 +161,13 @@ def _json_records(path: Path) -> Iterator[tuple[int, Values]]:
             raise SourceError(f"{path}, line {number} is no JSON object: {error}. JSON lines, .csv and .tsv are read.") from error
 
 
-def _csv_records(path: Path, separator: str) -> Iterator[tuple[int, Values]]:
+def _csv_records(path: Path, separator: str) -> Generator[tuple[int, Values]]:
+    csv.field_size_limit(LINE_LIMIT)  # the module has one limit for all readers; its own is shorter than real descriptions
     reader = csv.reader((f"{line}\n" for _, line in _text_lines(path)), delimiter=separator, strict=True)
     try:
         header = next(reader, [])
+        if repeated := [name for name, n in Counter(header).items() if n > 1]:
+            raise SourceError(f"{path} has more than one column {repeated[0]!r}. Rename or drop all but one.")
         for fields in reader:
             if not fields:
                 continue

@@ -21,6 +21,16 @@ from schemas.reporting import Reporter
 from schemas.store import Store
 
 CHUNK_ROWS = 10_000
+#: How a file begins -> what it is; the last is every other file.
+STARTS = {
+    b"\x93NUMPY": "it is cut short, holds no value, or holds Python objects instead of numbers. Make it again from a float array with numpy.save.",
+    b"\x80": "it is a Python pickle; pickles are not read, as they can run code. Load it where you trust it, and save its array with numpy.save.",
+    b"PK": "it is an archive of several arrays (.npz), or another zip file. Save the one array that is meant with numpy.save.",
+    b"\x89HDF": "it is an HDF5 file. Read its array with h5py and save that with numpy.save.",
+    b"\x1f\x8b": "it is compressed with gzip. Unpack it first.",
+    b"": "it does not begin as a .npy file does. Load it with the library that wrote it, and save its float array with numpy.save.",
+}
+LONGEST_START = max(map(len, STARTS))
 STATUS = {RejectReason.ALL_ZERO: AssetStatus.ABSENT, RejectReason.NOT_FINITE: AssetStatus.DECODE_ERROR}
 IN_WORDS = {RejectReason.ALL_ZERO: "is all zeros", RejectReason.NOT_FINITE: "holds values that are not finite"}
 ASSET_SCHEMA = {
@@ -53,15 +63,22 @@ def open_file(path: Path, *, modality: Modality, label: str) -> VectorFile:
         SourceError: if it is no plain `.npy` of a float matrix.
     """
     try:
-        rows = np.load(path, mmap_mode="r", allow_pickle=False)
+        rows = np.lib.format.open_memmap(path, mode="r")
     except (ValueError, EOFError, OSError) as error:
-        raise SourceError(f"{path} cannot be read as .npy: {error}. Save a float array with numpy.save; pickles are not read.") from error
-    if not isinstance(rows, np.ndarray):
-        rows.close()
-        raise SourceError(f"{path} is an archive of several arrays. Save the one for {modality} with numpy.save.")
+        raise SourceError(f"{path} cannot be read as .npy: {_what_it_is(path)}") from error
     if rows.ndim != 2 or not np.issubdtype(rows.dtype, np.floating) or 0 in rows.shape:
         raise SourceError(f"{path} holds {rows.dtype} values of shape {rows.shape}, but must hold floats of shape (items, width). Check --features.")
     return VectorFile(modality, label, path, rows)
+
+
+def _what_it_is(path: Path) -> str:
+    """What a file is that numpy refused, and what to do."""
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(LONGEST_START)
+    except OSError as error:
+        return f"{error.strerror or error}. Check the file and its permissions."
+    return next(told for known, told in STARTS.items() if start.startswith(known)) if start else "it is empty. Make or copy it again."
 
 
 def check_agreement(files: list[VectorFile]) -> None:

@@ -57,13 +57,15 @@ def pull(
         DataError: if the store holds another pull, or no interaction is left.
     """
     _check(interactions, features, items, core)
+    features = {modality: features[modality] for modality in Modality if modality in features}  # whatever order they were named in
     paths = [interactions, *features.values(), *([items] if items else [])]
     files = _opened(paths, list(features), items is not None, item_id_column, item_key_column)
     parameters = {
         "core": core,
         "features": [m.value for m in features],
         "items": asdict(files.columns) if files.columns else None,
-        "names": files.labels,
+        # The names of files, as rejects, assets and feature sets bear them; their folders make no other pull.
+        "names": [path.name for path in paths],
     }
     request = PullRequest("prepared", parameters, pull_inputs.describe(paths, reporter=reporter))
     with catalogue.opened(store_path) as store:

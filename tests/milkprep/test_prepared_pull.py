@@ -11,7 +11,7 @@ from raw_files import count, pull_files, pull_prepared, rejects, table, write_ve
 
 from milkprep.sources import _vectors
 from schemas.contracts import Modality
-from schemas.errors import DataError
+from schemas.errors import DataError, SourceError
 from schemas.store import Store
 
 NAN, INF = float("nan"), float("inf")
@@ -153,6 +153,39 @@ def test_csv_and_tsv_with_quotes_line_breaks_and_columns_of_other_names(tmp_path
         ("k1", None, None),
         ("007", "Three", None),
     ]
+
+
+def test_columns_are_guessed_from_many_records_as_the_first_may_lack_some(tmp_path):
+    items = write_items(
+        tmp_path, [{"itemID": 0, "title": "a", "item_key": "k0"}, *({"itemID": n, "asin": f"A{n}", "item_key": f"k{n}"} for n in (1, 2))]
+    )
+    with pytest.raises(SourceError, match=r"line 1: no asin\. Every item needs its own key"):  # not the other column for all
+        pull_prepared(tmp_path, PAIRS, items=items)
+    pull_prepared(tmp_path, PAIRS, items=items, item_key_column="item_key")
+    assert table(tmp_path, "SELECT item_key FROM items ORDER BY item_idx") == [("k0",), ("k1",), ("k2",)]
+
+
+def test_a_column_that_the_first_record_lacks_can_be_named(tmp_path):
+    items = write_items(tmp_path, [{"n": 0, "id": 0}, {"n": 1, "id": 1}, {"n": 2, "id": 2, "sku": "s"}])
+    with pytest.raises(SourceError, match="line 1: no sku"):
+        pull_prepared(tmp_path, PAIRS, items=items, item_key_column="sku")
+
+
+def test_a_long_description_is_taken_from_csv(tmp_path):
+    text = "long " * 40_000
+    (tmp_path / "items.csv").write_text("id,title,description\n" + "".join(f'{n},"t","{text}"\n' for n in range(3)))
+    pull_prepared(tmp_path, PAIRS, items=tmp_path / "items.csv")
+    assert table(tmp_path, "SELECT DISTINCT description FROM items") == [(text.strip(),)]
+
+
+def test_the_order_of_vectors_and_the_place_of_files_make_no_other_pull(tmp_path):
+    for name in ("a", "b"):
+        for modality in ("visual", "audio"):
+            (tmp_path / name / modality).mkdir(parents=True)
+            write_vectors(tmp_path / name / modality / "v.npy", [[1, len(modality)]] * 3)
+    orders = [("a", (Modality.VISUAL, Modality.AUDIO)), ("b", (Modality.AUDIO, Modality.VISUAL))]
+    reports = [pull_prepared(tmp_path, PAIRS, features={m: tmp_path / name / m / "v.npy" for m in order}) for name, order in orders]
+    assert [report.changed for report in reports] == [True, False]
 
 
 def test_the_core_drops_interactions_but_no_item(tmp_path):

@@ -1,5 +1,6 @@
 """Prepared files that cannot be meant or do not belong together: one clear error, and no store."""
 
+import gzip
 import json
 
 import numpy as np
@@ -81,7 +82,7 @@ def test_vectors_of_different_length_are_refused(tmp_path):
         (np.ones(3), r"float64 values of shape \(3,\), but must hold floats of shape \(items, width\)"),
         (np.ones((3, 2), dtype="int64"), r"int64 values of shape \(3, 2\)"),
         (np.ones((3, 2), dtype="complex64"), "complex64 values"),
-        (np.array([{"a": 1}] * 3), "cannot be read as .npy.*pickles are not read"),
+        (np.array([{"a": 1}] * 3), "cannot be read as .npy: it is cut short, holds no value, or holds Python objects"),
         (np.ones((3, 0)), "cannot be read as .npy|shape"),
     ],
 )
@@ -94,10 +95,21 @@ def test_an_array_of_another_kind_is_refused(tmp_path, array, message):
 def test_a_cut_a_foreign_and_an_archive_file_are_refused_as_vectors(tmp_path):
     file = tmp_path / "v.npy"
     whole = write_vectors(file, [[1, 2]] * 300).read_bytes()
-    for content in (whole[:-100], whole[:50], b"", b"not an array", b"\x80\x04\x95pickle"):
+    contents = {
+        whole[:-100]: "it is cut short",
+        whole[:50]: "it is cut short",
+        b"": "it is empty",
+        b"not an array": "does not begin as a .npy file does",
+        b"\x80\x04\x95pickle": "it is a Python pickle; pickles are not read.*save its array with numpy.save",
+        b"PK\x03\x04and no more": "or another zip file",
+        gzip.compress(whole): "compressed with gzip. Unpack it",
+        b"\x89HDF\r\n\x1a\n": "an HDF5 file",
+    }
+    for content, message in contents.items():
         file.write_bytes(content)
-        with pytest.raises(SourceError, match=r"v\.npy cannot be read as \.npy"):
+        with pytest.raises(SourceError, match=rf"v\.npy cannot be read as \.npy: .*{message}") as told:
             pull_prepared(tmp_path, PAIRS, features={Modality.VISUAL: file})
+        assert "allow_pickle" not in str(told.value)
     np.savez(tmp_path / "v.npz", a=np.ones((3, 2)))
     with pytest.raises(SourceError, match="is an archive of several arrays"):
         pull_prepared(tmp_path, PAIRS, features={Modality.VISUAL: tmp_path / "v.npz"})
@@ -132,6 +144,7 @@ def test_a_table_of_items_that_does_not_fit_is_refused(tmp_path, lines, error, m
         ("items.csv", b"id,title\n0,a\n1\n", "line 3: 1 values where the header has 2"),
         ("items.csv", b'id,title\n0,"a\n', "line 2 cannot be read: unexpected end of data"),
         ("items.csv", b"id,title\n", "describes no item"),
+        ("items.csv", b"id,title,title\n0,a,b\n", "items.csv has more than one column 'title'. Rename or drop"),
     ],
 )
 def test_a_table_of_items_that_cannot_be_read_is_refused(tmp_path, name, content, message):
