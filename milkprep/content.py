@@ -111,9 +111,8 @@ class Reader:
         return Store(self._path, mode="read", wait_s=PATIENCE_S)
 
     def _run(self, store: Store, statement: str, **values: object) -> pl.DataFrame:
-        if self.modality is Modality.TEXT:
-            values["fields"] = self.fields
-        return store.query(self._sql[statement].format(pending=self._pending), modality=self.modality.value, **values)
+        chosen: dict[str, object] = {"fields": self.fields} if self.modality is Modality.TEXT else {"modality": self.modality.value}
+        return store.query(self._sql[statement].format(pending=self._pending), **chosen, **values)
 
 
 def embedded(store: Store, feature_set: FeatureSet, contents: Iterable[str]) -> frozenset[str]:

@@ -41,7 +41,7 @@ class ExtractReport:
         n_items: items with a vector.
         n_contents: distinct contents with a vector.
         n_embedded_now: of these, embedded by this run; 0 means that it found nothing to do.
-        n_failed: assets of the modality that could not be embedded.
+        n_failed: assets that this encoder could not embed; an item has one text.
         n_without: items without a vector.
         reasons: `reason` in words, `items` without a vector for it, most frequent first.
         seconds: of this run.
@@ -184,12 +184,13 @@ def _show(run: _Run) -> None:
         if run.reader.modality is Modality.TEXT:
             reason = f"no text in {', '.join(run.reader.fields)}"
             store.run(_sql()["explain_unasked_text"], modality=modality, feature_set_id=number, reason=reason)
-        n_failed = store.query(_sql()["n_failed"], modality=modality)["n_failed"].item()
+        store.run(_sql()["explain_failures"], modality=modality, feature_set_id=number)
+        n_failed = store.query(_sql()["n_failed"], feature_set_id=number)["n_failed"].item()
         feature_sets.finish_inside(store, run.feature_set, n_failed=n_failed, seconds=run.stages.lap())
 
 
 def _nothing_embedded(store: Store, run: _Run) -> DataError:
-    reasons = store.query(_sql()["failure_reasons"], modality=run.feature_set.modality.value)
+    reasons = store.query(_sql()["failure_reasons"], feature_set_id=run.feature_set.feature_set_id)
     most = f", most often because {reasons['reason'][0]} ({reasons['items'][0]} items)" if reasons.height else ""
     return DataError(
         f"{run.feature_set.identity.encoder} embedded none of the {UNITS[run.reader.modality]}: {reasons['items'].sum()} items failed{most}. "

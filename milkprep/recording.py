@@ -45,6 +45,7 @@ def record(store_path: Path, feature_set: FeatureSet, page: Page, outcome: Embed
 def _record_rows(store: Store, feature_set: FeatureSet, accepted: pl.DataFrame, *, location: str) -> None:
     sql, modality = _sql(), feature_set.modality.value
     store.run(sql["drop_replaced_rows"], feature_set_id=feature_set.feature_set_id)
+    store.run(sql["drop_replaced_failures"], feature_set_id=feature_set.feature_set_id)
     feature_sets.append_rows(store, feature_set, accepted.select("item_idx", "position", CONTENT))
     if feature_set.modality is Modality.TEXT:
         store.run(sql["accept_texts"], modality=modality)
@@ -53,6 +54,7 @@ def _record_rows(store: Store, feature_set: FeatureSet, accepted: pl.DataFrame, 
     else:
         store.run(sql["accept_files"], modality=modality)
         store.run(sql["refuse_files"], modality=modality)
+    store.run(sql["add_failures"], feature_set_id=feature_set.feature_set_id, modality=modality)
     store.run(sql["add_rejects"], modality=modality)
 
 

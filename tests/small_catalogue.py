@@ -19,6 +19,7 @@ ITEM = {
 Text = tuple[str | None, str | None]
 
 
+WRITTEN = ("assets", "feature_rows", "feature_failures", "rejects", "modality_availability")
 Asset = tuple[int, str, int, str, None, str, str | None]
 
 
@@ -58,7 +59,7 @@ def tables(path: Path) -> dict[str, list[tuple[object, ...]]]:
     """Everything an extraction writes, times left out, in one order."""
     with Store(path, mode="read") as store:
         sets = store.query("SELECT * EXCLUDE (seconds, created_at, finished_at), finished_at IS NOT NULL AS finished FROM feature_sets ORDER BY ALL")
-        found = {name: store.query(f"SELECT * FROM {name} ORDER BY ALL") for name in ("assets", "feature_rows", "rejects", "modality_availability")}
+        found = {name: store.query(f"SELECT * FROM {name} ORDER BY ALL") for name in WRITTEN}
         for number in sets["feature_set_id"]:
             found[f"vectors_{number}"] = store.query(f"SELECT content_sha256, vector FROM vectors_{number} ORDER BY content_sha256")
     contents = {name: frame.rows() for name, frame in {**found, "feature_sets": sets}.items()}

@@ -2,7 +2,7 @@ Extraction: what is to be embedded, page by page, and what became of it. {pendin
 follow, {vectors} for the name of a feature set's own table; nothing else is ever put in.
 
 -- name: pending_text
--- Items whose composed text this feature set has not embedded yet. A text that already failed is tried again on $retry.
+-- Items whose composed text this feature set has not embedded yet. A text that already failed it is tried again on $retry.
 SELECT item_idx, 0 AS position, left(content, 200) AS location, sha256(content) AS content_sha256, content
 FROM (
     SELECT item_idx, nullif(array_to_string(list_filter([
@@ -15,13 +15,13 @@ FROM (
 ) AS composed
 ANTI JOIN (SELECT item_idx, content_sha256 FROM feature_rows WHERE feature_set_id = $feature_set_id) AS done
     ON done.item_idx = composed.item_idx AND done.content_sha256 = sha256(composed.content)
-ANTI JOIN (SELECT item_idx FROM assets WHERE modality = $modality AND status = 'decode_error' AND NOT $retry) AS failed
-    ON failed.item_idx = composed.item_idx
+ANTI JOIN (SELECT item_idx, content_sha256 FROM feature_failures WHERE feature_set_id = $feature_set_id AND NOT $retry) AS failed
+    ON failed.item_idx = composed.item_idx AND failed.content_sha256 = sha256(composed.content)
 WHERE content IS NOT NULL
 
 -- name: pending_files
--- Local files of one modality that this feature set has not embedded yet. Files that already failed are tried again on
--- $retry. Vectors that came ready-made have no file behind them, nor have the broken rows of the file they came in: their
+-- Local files of one modality that this feature set has not embedded yet. Files that already failed it are tried again on
+-- $retry, and when they are pending or their content is known to be another. Vectors that came ready-made have no file behind them, nor have the broken rows of the file they came in: their
 -- assets are located in what an import names as its weights.
 SELECT a.item_idx, a.position, a.location, a.content_sha256, NULL::VARCHAR AS content
 FROM assets AS a
@@ -32,8 +32,10 @@ ANTI JOIN (SELECT r.item_idx, r.position, s.modality FROM feature_rows AS r JOIN
     ON imported.item_idx = a.item_idx AND imported.position = a.position AND imported.modality = a.modality
 ANTI JOIN (SELECT modality, weights FROM feature_sets WHERE encoder = 'imported') AS of_import
     ON of_import.modality = a.modality AND of_import.weights = a.location
-WHERE a.modality = $modality AND NOT contains(a.location, '://')
-  AND (a.status IN ('pending', 'ok') OR $retry AND a.status IN ('decode_error', 'too_short', 'silent'))
+ANTI JOIN (SELECT item_idx, position, content_sha256 FROM feature_failures WHERE feature_set_id = $feature_set_id AND NOT $retry) AS failed
+    ON failed.item_idx = a.item_idx AND failed.position = a.position AND a.status <> 'pending'
+    AND failed.content_sha256 IS NOT DISTINCT FROM a.content_sha256
+WHERE a.modality = $modality AND NOT contains(a.location, '://') AND a.status IN ('pending', 'ok', 'decode_error', 'too_short', 'silent')
 
 -- name: has_pending
 SELECT count(*) > 0 AS found FROM (SELECT 1 FROM ({pending}) LIMIT 1);
@@ -57,6 +59,20 @@ SELECT finished_at IS NOT NULL AS finished, is_current FROM feature_sets WHERE f
 -- Rows of this set about to be written anew, because their content changed.
 DELETE FROM feature_rows WHERE feature_set_id = $feature_set_id
   AND EXISTS (SELECT 1 FROM tried WHERE tried.item_idx = feature_rows.item_idx AND tried.position = feature_rows.position);
+
+-- name: drop_replaced_failures
+-- Failures of this set about to be written anew, or overcome.
+DELETE FROM feature_failures WHERE feature_set_id = $feature_set_id AND (
+    EXISTS (SELECT 1 FROM tried WHERE tried.item_idx = feature_failures.item_idx AND tried.position = feature_failures.position)
+    OR EXISTS (SELECT 1 FROM refused WHERE refused.item_idx = feature_failures.item_idx AND refused.position = feature_failures.position));
+
+-- name: add_failures
+-- A file that could not be read keeps the digest it had, so that it counts as tried until its content is known to be another.
+INSERT INTO feature_failures
+SELECT $feature_set_id, refused.item_idx, refused.position,
+    CASE WHEN $modality = 'text' THEN refused.content_sha256 ELSE coalesce(refused.content_sha256, a.content_sha256) END,
+    refused.status, refused.reason
+FROM refused LEFT JOIN assets AS a ON a.modality = $modality AND a.item_idx = refused.item_idx AND a.position = refused.position;
 
 -- name: accept_files
 UPDATE assets SET status = 'ok', reason = NULL, content_sha256 = accepted.content_sha256 FROM accepted
@@ -101,6 +117,12 @@ WHERE refused.status <> 'absent' AND NOT EXISTS (SELECT 1 FROM rejects AS r WHER
 -- name: add_seconds
 UPDATE feature_sets SET seconds = seconds + $seconds WHERE feature_set_id = $feature_set_id;
 
+-- name: explain_failures
+-- An asset that another set could use is ok; where this set could not, its reason says why.
+UPDATE assets SET reason = f.reason FROM feature_failures AS f
+WHERE f.feature_set_id = $feature_set_id AND assets.modality = $modality AND assets.status = 'ok' AND assets.item_idx = f.item_idx
+  AND ($modality = 'text' OR assets.position = f.position);
+
 -- name: explain_unasked_text
 -- Items whose text lies in columns that were not asked for.
 UPDATE assets SET reason = $reason WHERE modality = $modality AND status = 'ok' AND position = 0
@@ -114,14 +136,12 @@ SELECT (SELECT count(DISTINCT item_idx) FROM feature_rows WHERE feature_set_id =
        (SELECT n_failed FROM feature_sets WHERE feature_set_id = $feature_set_id) AS n_failed;
 
 -- name: n_failed
--- Assets of the modality that could not be used; an item has one text.
-SELECT count(DISTINCT (item_idx, CASE WHEN modality = 'text' THEN 0 ELSE position END)) AS n_failed FROM assets
-WHERE modality = $modality AND status IN ('decode_error', 'too_short', 'silent');
+-- Assets this set could not use; that a file has no sound track is no failure.
+SELECT count(*) AS n_failed FROM feature_failures WHERE feature_set_id = $feature_set_id AND status <> 'absent';
 
 -- name: failure_reasons
--- Why contents were of no use, most frequent first.
-SELECT reason, count(DISTINCT item_idx) AS items FROM assets
-WHERE modality = $modality AND status NOT IN ('absent', 'not_fetched', 'pending') AND reason IS NOT NULL AND NOT starts_with(reason, 'no text in ')
+-- Why this set could not use them, most frequent first.
+SELECT reason, count(DISTINCT item_idx) AS items FROM feature_failures WHERE feature_set_id = $feature_set_id
 GROUP BY reason ORDER BY items DESC, reason;
 
 -- name: reasons

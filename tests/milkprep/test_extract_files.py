@@ -11,6 +11,7 @@ from small_catalogue import query, tables, violations, write_catalogue
 from milkprep import content, decode, extractors
 from milkprep.encoder import EncoderOptions
 from milkprep.extract import ExtractReport, extract
+from milkprep.extractors.colour_layout import ColourLayout
 from schemas import feature_sets, fingerprint
 from schemas.contracts import EncoderIdentity, Modality
 from schemas.reporting import Silent
@@ -98,6 +99,33 @@ def test_a_finished_run_does_not_try_failed_files_again_and_changes_nothing(pict
     monkeypatch.setattr(decode, "digest", lambda *a, **k: pytest.fail("a file was read again"))
     assert run(pictures, Modality.VISUAL).n_embedded_now == 0
     assert tables(pictures) == before
+
+
+def test_a_picture_that_only_one_encoder_refuses_is_tried_once_and_counted_every_time(pictures, monkeypatch):
+    other = ColourLayout(normalise=True)
+    assert run(pictures, Modality.VISUAL).n_failed == 4
+    tried = []
+
+    def refuse(self, file):
+        tried.append(file.name)
+        if file.name == "0.png":
+            raise decode.undecodable("too plain")
+        return decoded(self, file)
+
+    decoded = ColourLayout.decode
+    monkeypatch.setattr(ColourLayout, "decode", refuse)
+    report = run(pictures, Modality.VISUAL, normalise=True)
+    assert report.feature_set.identity == other.identity
+    assert (report.n_items, report.n_failed) == (2, 6)  # items 0 and 1 share the content
+    assert sorted(tried) == ["0.png", "1.png", "2.png", "3.png", "page.jpg", "short.png"]
+    tried.clear()
+    before = tables(pictures)
+    assert run(pictures, Modality.VISUAL, normalise=True).n_failed == 6
+    assert tried == []
+    assert tables(pictures) == before
+    assert run(pictures, Modality.VISUAL).n_failed == 4
+    assert tried == []
+    assert violations(pictures) == {}
 
 
 def test_a_file_put_right_and_pending_again_is_embedded(pictures):
