@@ -24,7 +24,7 @@ Core = Annotated[int, typer.Option(min=0, help="Drop users and items with fewer 
 DEFAULT_STORE = Path("milk.duckdb")
 ENCODERS = (
     "hashed-ngrams, colour-layout or log-mel, which need no weights; for text also a hub name or a local folder of a transformers "
-    "model. Text takes sentence-transformers/all-MiniLM-L6-v2 when none is named."
+    "model; imported for vectors that came ready-made. Text takes sentence-transformers/all-MiniLM-L6-v2 when none is named."
 )
 
 
