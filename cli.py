@@ -4,13 +4,11 @@ Data goes to stdout (with --json, JSON alone), talk goes to stderr. Exit codes: 
 command line cannot be meant.
 """
 
-import io
 import json
 import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,9 +17,10 @@ from rich.console import Console as Terminal
 
 from milkprep import commands as prep
 from milktrain import commands as training
-from schemas import __version__
+from schemas import __version__, answers
+from schemas.answers import Format
 from schemas.contracts import Modality, Setting
-from schemas.errors import BadValue, MilkError, QueryError
+from schemas.errors import BadValue, MilkError
 from schemas.reporting import Console, Progress
 
 if TYPE_CHECKING:
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from typer._click.core import Context
 
 INTERRUPTED = 130
+SHOWN_ROWS = 1000  # of an answer, in a table for people
 PLAIN_WIDTH = 200  # columns of a table that no terminal shows
 StorePath = prep.StorePath
 AsJson = prep.AsJson
@@ -41,7 +41,8 @@ class RichConsole:
 
     def __init__(self) -> None:
         self.talk = Terminal(stderr=True, soft_wrap=True, highlight=False, markup=False)
-        self.data = Terminal(highlight=False, markup=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
+        shown = sys.stdout is not None and sys.stdout.isatty()  # stdout may be closed
+        self.data = Terminal(highlight=False, markup=False, width=None if shown else PLAIN_WIDTH)
 
     def say(self, text: str) -> None:
         """One line of talk."""
@@ -55,7 +56,7 @@ class RichConsole:
         table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
         for name, dtype in frame.schema.items():
             table.add_column(name, justify="right" if dtype.is_numeric() else "left", overflow="fold")
-        for row in frame.iter_rows():
+        for row in answers.rows(frame):
             table.add_row(*(_cell(value) for value in row))
         self.data.print(table)
 
@@ -107,7 +108,7 @@ class _RefusingGroup(typer.core.TyperGroup):
         except OSError as error:
             message, code = f"{error.strerror or error}: {error.filename or 'the disk'}. Look at space and permissions, then run this again.", 1
         except KeyboardInterrupt:
-            message, code = "Stopped. Nothing is half-written; run the same command again, extract goes on where it was.", INTERRUPTED
+            message, code = "Stopped. Nothing is half-written: run the same command again.", INTERRUPTED
         Terminal(stderr=True, soft_wrap=True, highlight=False, markup=False).print(f"Error: {message}")
         raise typer.Exit(code)
 
@@ -175,15 +176,6 @@ def check(ctx: typer.Context, store: StorePath = prep.DEFAULT_STORE, as_json: As
         raise typer.Exit(1)
 
 
-class Format(StrEnum):
-    """How `sql` writes its answer."""
-
-    TABLE = "table"
-    CSV = "csv"
-    JSON = "json"
-    PARQUET = "parquet"
-
-
 @app.command(epilog='Example: python cli.py sql "SELECT * FROM modality_availability LIMIT 5" --store gifts.duckdb')
 def sql(
     ctx: typer.Context,
@@ -200,13 +192,18 @@ def sql(
     console: Console = ctx.obj
     if fmt is Format.PARQUET and out is None and sys.stdout.isatty():
         raise BadValue("Parquet is not for a terminal. Name a file with --out, or redirect stdout.")
+    if out and (not out.absolute().parent.is_dir() or out.resolve() in (store.resolve(), store.with_name(f"{store.name}.wal").resolve())):
+        raise BadValue(f"--out {out} is the store itself, or lies in no folder. Name another file.")
     with Store(store, mode="read") as opened, opened.registered("runs", run_folders.frame(runs or store.parent / "runs")):
         opened.confine()
         answer = opened.user_query(statement)
     if fmt is Format.TABLE and out is None:
-        console.table(answer, title=f"{answer.height} rows")
+        console.table(
+            answer.head(SHOWN_ROWS),
+            title=f"{answer.height} rows" if answer.height <= SHOWN_ROWS else f"the first {SHOWN_ROWS} of {answer.height} rows",
+        )
         return
-    _write(answer, fmt, out)
+    answers.write(answer, fmt, out=out, stdout=sys.stdout.buffer)
 
 
 @app.command(epilog="Example: python cli.py demo --out demo")
@@ -253,32 +250,6 @@ def _ask_three_questions(console: Console, store: Path, *, runs: Path) -> None:
         for name, question in queries.load("schemas.sql", "demo.sql").items():
             console.say(f'\npython cli.py sql --store {store} "{question.rstrip(";")}"')
             console.table(opened.query(question), title=name.replace("_", " "))
-
-
-def _write(answer: "pl.DataFrame", fmt: Format, out: Path | None) -> None:
-    """Write an answer for programs; a file appears complete or not at all."""
-    import polars as pl
-
-    if fmt is Format.TABLE:
-        raise BadValue("--out takes a file for programs: add --format csv, json or parquet.")
-    partial = out.with_name(f".{out.name}.partial") if out else None
-    target = partial or io.BytesIO()
-    try:
-        if fmt is Format.CSV:
-            answer.write_csv(target)
-        elif fmt is Format.PARQUET:
-            answer.write_parquet(target)
-        else:
-            answer.write_json(target)
-        if isinstance(target, io.BytesIO):
-            sys.stdout.buffer.write(target.getbuffer())
-        elif out:
-            target.replace(out)
-    except pl.exceptions.PolarsError as error:
-        raise QueryError(f"{fmt} cannot hold a column of this answer: {error} Cast it, or take --format json or parquet.") from error
-    finally:
-        if partial:
-            partial.unlink(missing_ok=True)
 
 
 def _cell(value: object) -> str:

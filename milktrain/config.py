@@ -16,7 +16,8 @@ from schemas.plugins import check_known
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
+Width = Annotated[int, Field(ge=1, le=65_536)]
 
 
 class TrainConfig(BaseModel):
@@ -25,7 +26,7 @@ class TrainConfig(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     preset: str = Field(description="name of the preset these settings started from")
-    dim: Count = Field(description="width of the shared space")
+    dim: Width = Field(description="width of the shared space")
     alpha: Positive = Field(description="concentration of the Dirichlet draw; small: one modality dominates an environment")
     beta: NotNegative = Field(description="weight of the variance over environments; 0 switches invariance off")
     lam: NotNegative = Field(description="weight of the alignment; 0 switches it off")
@@ -43,7 +44,7 @@ class TrainConfig(BaseModel):
     evaluate_every: Count = Field(description="epochs between looks at validation")
     patience: Count = Field(description="epochs without a better validation NDCG@10 after which training stops")
     cutoffs: tuple[Count, ...] = Field(min_length=1, description="list lengths K that metrics are reported at")
-    seed: Annotated[int, Field(ge=0)] = Field(description="of initial weights, order, negatives and environments")
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(description="of initial weights, order, negatives and environments")
 
 
 def presets() -> list[str]:

@@ -30,3 +30,9 @@ def load(package: str, file: str) -> dict[str, str]:
     found = dict(zip(pieces[1::2], (body.strip() for body in pieces[2::2]), strict=True))
     assert len(found) == len(pieces) // 2, f"{package}/{file} names a statement twice"
     return found
+
+
+def documents(package: str) -> list[tuple[str, str]]:
+    """Name and text of each `.sql` file of a package, in the order of file names."""
+    files = sorted(importlib.resources.files(package).iterdir(), key=lambda f: f.name)
+    return [(f.name.removesuffix(".sql"), f.read_text(encoding="utf-8")) for f in files if f.name.endswith(".sql")]

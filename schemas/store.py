@@ -5,10 +5,9 @@ changes it; a transaction happens wholly or not at all; values are bound; result
 module that imports duckdb.
 """
 
-import importlib.resources
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
@@ -23,6 +22,8 @@ from schemas.errors import QueryError, StoreError, StoreLocked
 Mode = Literal["read", "write", "update"]
 
 LOCK_POLL_S = 0.1
+#: What a DuckDB file holds at which byte.
+MAGIC, MAGIC_AT = b"DUCK", 8
 #: DuckDB's own working memory; larger sorts and joins go to disk beside the store.
 WORKING_MEMORY = "1GB"
 SETTINGS = {
@@ -57,7 +58,8 @@ class Store:
         """
         self.path = Path(path)
         self.mode = mode
-        self._connection = _connect(self.path, mode=mode, wait_s=wait_s)
+        # Only the text ':memory:' means memory; a path is always a file, whatever DuckDB would read into its name.
+        self._connection = _connect(str(path) if path == ":memory:" else self.path, mode=mode, wait_s=wait_s)
         try:
             if mode == "read":
                 self._refuse_other_version()
@@ -146,7 +148,8 @@ class Store:
         try:
             yield
         except BaseException:
-            self._connection.rollback()
+            with suppress(duckdb.Error):  # DuckDB may have rolled back by itself; the first error is the one to tell
+                self._connection.rollback()
             raise
         with self._named_errors():
             self._connection.commit()
@@ -167,10 +170,13 @@ class Store:
             QueryError: with DuckDB's own words if it is refused; if it does not only read; if a column has no polars type.
         """
         try:
+            sql.encode()
             kinds = [statement.type.name for statement in self._connection.extract_statements(sql)]
             if kinds != ["SELECT"]:
                 raise QueryError(f"Only one SELECT (or DESCRIBE, SHOW, SUMMARIZE) is answered here, not {' and '.join(kinds) or 'nothing'}.")
             frame: pl.DataFrame = self._connection.sql(sql).pl()
+        except UnicodeEncodeError as error:
+            raise QueryError("The statement is not UTF-8 text. Type it anew, or set the terminal's language to a UTF-8 one.") from error
         except duckdb.Error as error:
             raise QueryError(f"DuckDB refused the statement: {error}") from error
         except pl.exceptions.PolarsError as error:
@@ -179,11 +185,11 @@ class Store:
 
     def violations(self) -> dict[str, pl.DataFrame]:
         """The rows that break each invariant in `checks/`, by rule name; empty frames where all is well."""
-        return {name: self.query(sql) for name, sql in documents("schemas.checks")}
+        return {name: self.query(sql) for name, sql in queries.documents("schemas.checks")}
 
     def _migrate(self) -> None:
         statements = queries.load("schemas.sql", "store.sql")
-        migrations = documents("schemas.ddl")
+        migrations = queries.documents("schemas.ddl")
         applied = self._applied_migrations()
         self._refuse_foreign_migrations(applied)
         with self.transaction():
@@ -203,7 +209,7 @@ class Store:
         for modality in Modality:
             template = templates["show" if modality.value in shown else "show_nothing"]
             self.run(template.format(**{"modality": modality.value, **shown.get(modality.value, {})}))
-        for _, sql in documents("schemas.views"):
+        for _, sql in queries.documents("schemas.views"):
             self.run(sql)
         statements = queries.load("schemas.sql", "store.sql")
         self.run(statements["forget_views"])
@@ -224,17 +230,15 @@ class Store:
         return self.query(statements["applied_migrations"])["sha256"].to_list()
 
     def _refuse_foreign_migrations(self, applied: Sequence[str]) -> None:
-        ours = [fingerprint.of_text(sql) for _, sql in documents("schemas.ddl")]
+        ours = [fingerprint.of_text(sql) for _, sql in queries.documents("schemas.ddl")]
         if list(applied) != ours[: len(applied)]:
             raise StoreError(f"{self.path} was written by another version of this toolkit. Use that version, or pull into a new file.")
 
     def _refuse_other_version(self) -> None:
         applied = self._applied_migrations()
         self._refuse_foreign_migrations(applied)
-        if len(applied) < len(documents("schemas.ddl")) or self._views_are_old():
-            raise StoreError(
-                f"{self.path} has an older schema. Run a writing command on it once to bring it up to date, e.g. the pull that made it."
-            )
+        if len(applied) < len(queries.documents("schemas.ddl")) or self._views_are_old():
+            raise StoreError(f"{self.path} has an older schema. Run a writing command on it once to bring it up to date, e.g. the pull that made it.")
 
     @contextmanager
     def _named_errors(self) -> Iterator[None]:
@@ -244,28 +248,22 @@ class Store:
             raise StoreError(f"{self.path}: {error}") from error
 
 
-def documents(package: str) -> list[tuple[str, str]]:
-    """Name and text of each `.sql` file of a package, in the order of file names."""
-    files = sorted(importlib.resources.files(package).iterdir(), key=lambda f: f.name)
-    return [(f.name.removesuffix(".sql"), f.read_text(encoding="utf-8")) for f in files if f.name.endswith(".sql")]
-
-
 def _views_digest() -> str:
-    return fingerprint.of_value([documents("schemas.views"), queries.load("schemas.sql", "vectors.sql")])
+    return fingerprint.of_value([queries.documents("schemas.views"), queries.load("schemas.sql", "vectors.sql")])
 
 
-def _connect(path: Path, *, mode: Mode, wait_s: float) -> duckdb.DuckDBPyConnection:
+def _connect(path: Path | str, *, mode: Mode, wait_s: float) -> duckdb.DuckDBPyConnection:
     deadline = time.monotonic() + wait_s
-    if mode != "write" and not path.exists():
-        raise StoreError(f"There is no store at {path}. Make one with `python cli.py pull`, or name yours with --store.")
-    if str(path) != ":memory:" and not path.absolute().parent.is_dir():
-        raise StoreError(f"The folder {path.absolute().parent} of the store does not exist. Create it, or name another file with --store.")
+    target = str(path)
+    if isinstance(path, Path):
+        _check_file(path, mode=mode)
+        target = str(path.absolute())
     while True:
         try:
-            return duckdb.connect(str(path), read_only=mode == "read", config=dict(SETTINGS))
+            return duckdb.connect(target, read_only=mode == "read", config=dict(SETTINGS))
         except duckdb.IOException as error:
             if "Could not set lock" not in str(error):
-                raise StoreError(f"{path} cannot be opened: {error} Name another file with --store.") from error
+                raise StoreError(f"{path} cannot be opened: {str(error).rstrip('.!')}. Name another file with --store.") from error
             if time.monotonic() >= deadline:
                 raise StoreLocked(
                     f"{path} is held by another process ({_holder(error)}). Wait for it to finish or stop it, then run this again."
@@ -273,6 +271,22 @@ def _connect(path: Path, *, mode: Mode, wait_s: float) -> duckdb.DuckDBPyConnect
             time.sleep(LOCK_POLL_S)
         except duckdb.Error as error:
             raise StoreError(f"{path} cannot be opened: {error}") from error
+
+
+def _check_file(path: Path, *, mode: Mode) -> None:
+    """Refuse what DuckDB would take for something else, e.g. a CSV file as a table in memory."""
+    if not path.exists():
+        if mode != "write":
+            raise StoreError(f"There is no store at {path}. Make one with `python cli.py pull`, or name yours with --store.")
+        if not path.absolute().parent.is_dir():
+            raise StoreError(f"The folder {path.absolute().parent} of the store does not exist. Create it, or name another file with --store.")
+        return
+    if not path.is_file():
+        raise StoreError(f"{path} is no file, so no store. Name another file with --store.")
+    with path.open("rb") as stream:
+        start = stream.read(len(MAGIC) + MAGIC_AT)
+    if start and start[MAGIC_AT:] != MAGIC:
+        raise StoreError(f"{path} is not a store but another kind of file. Name another file with --store.")
 
 
 def _holder(error: duckdb.IOException) -> str:

@@ -49,6 +49,7 @@ def workplace(tmp_path_factory):
     generator = np.random.default_rng(0)
     pairs = sorted({(int(u), int(i)) for u, i in zip(generator.integers(30, size=600), generator.integers(60, size=600), strict=True)})
     (folder / "tiktok.inter").write_text("userID\titemID\tx_label\n" + "".join(f"{u}\t{i}\t0\n" for u, i in pairs))
+    (folder / "rows.csv").write_text("a,b\n1,2\n")
     np.save(folder / "image_feat.npy", generator.normal(size=(60, 8)).astype("float16"))
     return folder
 
@@ -136,11 +137,17 @@ MISTAKES = {
     "a modality without vectors": (["train", "--split", "ftft-0", "--store", "READY", "--modalities", "audio"], 1, "extract --modality audio"),
     "no store": (["status", "--store", "nowhere.duckdb"], 1, "There is no store at nowhere.duckdb"),
     "a store in no folder": (["pull", "prepared", "--interactions", "WORK/tiktok.inter", "--store", "nowhere/x.duckdb"], 1, "does not exist"),
-    "a file that is no store": (["status", "--store", "WORK/meta.json.gz"], 1, "cannot be opened"),
+    "a file that is no store": (["status", "--store", "WORK/meta.json.gz"], 1, "is not a store"),
     "SQL that is none": (["sql", "SELEC 1", "--store", "READY"], 1, "DuckDB refused"),
     "a list as CSV": (["sql", "SELECT categories FROM items", "--store", "READY", "--format", "csv"], 1, "csv cannot hold"),
     "a mistyped store": (["build-splits", "--setting", "ftft", "--store", "typo.duckdb"], 1, "There is no store at typo.duckdb"),
     "a split named like a path": (["build-splits", "--setting", "ftft", "--name", "../x", "--store", "READY"], 2, "cannot name a split"),
+    "a store that is a table": (["pull", "prepared", "--interactions", "WORK/tiktok.inter", "--store", "WORK/rows.csv"], 1, "is not a store"),
+    "an answer over its own store": (["sql", "SELECT 1", "--format", "json", "--store", "READY", "--out", "READY"], 2, "is the store itself"),
+    "an answer into no folder": (["sql", "SELECT 1", "--format", "json", "--store", "READY", "--out", "no/x.json"], 2, "lies in no folder"),
+    "a time without end": (["sql", "SELECT TIMESTAMP 'infinity' AS t", "--store", "READY"], 1, "cannot be shown"),
+    "a blob as JSON": (["sql", "SELECT 'x'::BLOB AS b", "--store", "READY", "--format", "json"], 1, "json cannot hold"),
+    "a width beyond all memory": (["train", "--split", "ftft-0", "--store", "READY", "--set", "dim=100000000"], 2, "dim"),
     "no cut-offs": (["train", "--split", "ftft-0", "--store", "READY", "--set", "cutoffs=[]"], 2, "cutoffs"),
     "SQL that writes": (["sql", "DROP TABLE items", "--store", "READY"], 1, "Only one SELECT"),
     "SQL that reads another file": (["sql", "SELECT * FROM read_text('/etc/hostname')", "--store", "READY"], 1, "disabled by configuration"),

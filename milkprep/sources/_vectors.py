@@ -56,6 +56,10 @@ class VectorFile:
     rows: NDArray[np.floating]
 
 
+#: DuckDB's own limit on FLOAT[n].
+WIDEST = 99_999
+
+
 def open_file(path: Path, *, modality: Modality, label: str) -> VectorFile:
     """Open a file without reading its values.
 
@@ -64,10 +68,12 @@ def open_file(path: Path, *, modality: Modality, label: str) -> VectorFile:
     """
     try:
         rows = np.lib.format.open_memmap(path, mode="r")
-    except (ValueError, EOFError, OSError) as error:
+    except (ValueError, EOFError, OSError, OverflowError) as error:
         raise SourceError(f"{path} cannot be read as .npy: {_what_it_is(path)}") from error
     if rows.ndim != 2 or not np.issubdtype(rows.dtype, np.floating) or 0 in rows.shape:
         raise SourceError(f"{path} holds {rows.dtype} values of shape {rows.shape}, but must hold floats of shape (items, width). Check --features.")
+    if rows.shape[1] > WIDEST:
+        raise SourceError(f"{path} is {rows.shape[1]} wide; a store holds vectors up to {WIDEST}. Reduce them first, e.g. by PCA.")
     return VectorFile(modality, label, path, rows)
 
 

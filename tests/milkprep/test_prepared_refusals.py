@@ -190,3 +190,9 @@ def test_an_import_that_is_interrupted_leaves_neither_catalogue_nor_vectors(tmp_
     file = write_vectors(tmp_path / "v.npy", [[1, 2]] * 3)
     with pytest.raises(DataError, match="no space left"):
         pull_prepared(tmp_path, PAIRS, features={Modality.VISUAL: file})
+
+
+def test_vectors_wider_than_a_store_can_hold_are_refused_with_the_limit(tmp_path):
+    features = {Modality.VISUAL: write_vectors(tmp_path / "wide.npy", [[1.0] * 100_000] * 3)}
+    with pytest.raises(SourceError, match="100000 wide; a store holds vectors up to 99999"):
+        pull_prepared(tmp_path, [(0, 0), (0, 1), (0, 2)], features=features)

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from schemas.store import documents
+from schemas.queries import documents
 
 SQL = dict(documents("schemas.checks"))
 

@@ -6,7 +6,7 @@ import pytest
 
 from schemas import errors
 from schemas.contracts import Modality, Setting
-from schemas.store import documents
+from schemas.queries import documents
 
 
 @pytest.mark.parametrize(

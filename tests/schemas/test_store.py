@@ -1,16 +1,17 @@
 """The store's promises within one process: migrations, modes, transactions, appending, streaming."""
 
 import shutil
+from pathlib import Path
 
 import duckdb
 import polars as pl
 import pytest
 
-from schemas import feature_sets
-from schemas import store as store_module
+from schemas import feature_sets, queries
 from schemas.contracts import Modality
-from schemas.errors import StoreError
-from schemas.store import Store, documents
+from schemas.errors import QueryError, StoreError
+from schemas.queries import documents
+from schemas.store import Store
 
 
 def count(store, table):
@@ -25,7 +26,7 @@ def migrations(monkeypatch):
         def changed(package):
             return change(documents(package)) if package == "schemas.ddl" else documents(package)
 
-        monkeypatch.setattr(store_module, "documents", changed)
+        monkeypatch.setattr(queries, "documents", changed)
 
     return replace
 
@@ -110,7 +111,7 @@ def test_a_file_that_is_no_duckdb_file_is_refused_and_left_alone(tmp_path):
     folder.mkdir()
     path = folder / "notes.txt"
     path.write_text("no database " * 1000)
-    with pytest.raises(StoreError, match=r"not a valid DuckDB database file.*Name another file") as caught:
+    with pytest.raises(StoreError, match=r"is not a store but another kind of file. Name another file") as caught:
         Store(path, mode="write")
     assert type(caught.value) is StoreError
     assert path.read_text() == "no database " * 1000
@@ -249,3 +250,34 @@ def test_a_changed_view_reaches_a_store_that_is_there_already(tmp_path):
     with Store(path, mode="update") as store:
         assert "text_reason" in store.query("SELECT * FROM modality_availability").columns
     Store(path, mode="read").close()
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.json", "rows.parquet", "rows.json.gz", "notes.txt"])
+def test_a_file_that_is_no_store_is_refused_and_left_alone(tmp_path, name):
+    file = tmp_path / name
+    file.write_bytes(b'{"a": 1}' * 10)
+    for mode in ("read", "write", "update"):
+        with pytest.raises(StoreError, match="is not a store but another kind of file"):
+            Store(file, mode=mode)
+    assert file.read_bytes() == b'{"a": 1}' * 10
+
+
+def test_a_path_is_a_file_whatever_its_name_means_to_duckdb(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Store(Path(":memory:"), mode="write").close()
+    assert (tmp_path / ":memory:").stat().st_size > 0
+
+
+def test_the_first_error_of_a_transaction_is_told_even_where_rolling_back_fails_too(store):
+    def fail_twice():
+        with store.transaction():
+            store.run("ROLLBACK")
+            raise RuntimeError("the first")
+
+    with pytest.raises(RuntimeError, match="the first"):
+        fail_twice()
+
+
+def test_a_statement_that_is_no_text_is_refused(store):
+    with pytest.raises(QueryError, match="not UTF-8"):
+        store.user_query("SELECT '\udcff'")
