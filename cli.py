@@ -6,6 +6,7 @@ command line cannot be meant.
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,7 +42,7 @@ class RichConsole:
 
     def __init__(self) -> None:
         self.talk = Terminal(stderr=True, soft_wrap=True, highlight=False, markup=False)
-        shown = sys.stdout is not None and sys.stdout.isatty()  # stdout may be closed
+        shown = "COLUMNS" in os.environ or (sys.stdout is not None and sys.stdout.isatty())  # stdout may be closed
         self.data = Terminal(highlight=False, markup=False, width=None if shown else PLAIN_WIDTH)
 
     def say(self, text: str) -> None:
@@ -57,7 +58,7 @@ class RichConsole:
         for name, dtype in frame.schema.items():
             table.add_column(name, justify="right" if dtype.is_numeric() else "left", overflow="fold")
         for row in answers.rows(frame):
-            table.add_row(*(_cell(value) for value in row))
+            table.add_row(*(_cell(value, of=name) for name, value in zip(frame.columns, row, strict=True)))
         self.data.print(table)
 
     def emit(self, value: object) -> None:
@@ -252,10 +253,12 @@ def _ask_three_questions(console: Console, store: Path, *, runs: Path) -> None:
             console.table(opened.query(question), title=name.replace("_", " "))
 
 
-def _cell(value: object) -> str:
+def _cell(value: object, *, of: str) -> str:
     if value is None:
         return ""
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:g}" if of.endswith("%") else f"{value:.4f}"
 
 
 def main() -> None:

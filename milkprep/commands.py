@@ -143,6 +143,8 @@ def build_splits(
     console.say(
         f"Split {report.name}, fingerprint {report.fingerprint[:12]}: {'stored' if report.changed else 'was already there, nothing changed'}."
     )
+    if setting is not Setting.FTFT and not report.n_lost:
+        console.say(f"No item has two modalities, so none can lose one: this split is what {Setting.FTFT} is. Extract or import a second modality.")
 
 
 def _features(given: list[str]) -> dict[Modality, Path]:

@@ -35,12 +35,14 @@ class SplitReport:
         name: `<setting>-<seed>` unless the user named it.
         fingerprint: of the parameters and every row.
         statistics: one row a part: users, items, interactions, density, share of items missing each modality.
+        n_lost: items that lose a modality.
         changed: False when the store held exactly this split already.
     """
 
     name: str
     fingerprint: str
     statistics: pl.DataFrame
+    n_lost: int
     changed: bool
 
 
@@ -96,7 +98,7 @@ def build(
         split_id = store.query(sql["find"], name=split.name)["split_id"].item()
         statistics = store.query(sql["statistics"], split_id=split_id)
     shown = [column.name for column in statistics if column.null_count() < len(column)]  # a modality without vectors has no columns
-    return SplitReport(split.name, split.fingerprint, statistics.select(shown), changed)
+    return SplitReport(split.name, split.fingerprint, statistics.select(shown), int(split.availability["lost"].sum()), changed)
 
 
 def _new_split(

@@ -24,6 +24,8 @@ SETTINGS = (
     "regularisation, negatives, batch_size, learning_rate, max_epochs, evaluate_every, patience, cutoffs, seed."
 )
 SHOWN = ("recall", "ndcg")
+LISTED_CUTOFF = 20
+LISTED = ("run_id", "store", "modalities", "best_epoch", "val_ndcg_10", "test_recall_20", "test_ndcg_20")
 
 
 @app.command(epilog="Example: python cli.py train --split ftmt-0 --preset published --store tiktok.duckdb --set beta=1000")
@@ -59,34 +61,54 @@ def train(
         console.emit(summary(run))
         return
     tell(console, {model: metrics_of(run)}, title=f"{model} on {split}")
-    manifest = run.manifest
-    console.say(f"{manifest['epochs']} epochs of {manifest['seconds_per_epoch']:.2f} s, best at {manifest['best_epoch']}. Run folder: {run.folder}")
+    for line in remarks(run):
+        console.say(line)
 
 
-@app.command(epilog="Example: python cli.py runs --runs runs")
-def runs(
-    ctx: typer.Context, folder: Annotated[Path, typer.Option("--runs", help="Folder of run folders.")] = Path("runs"), as_json: AsJson = False
-) -> None:
+@app.command(epilog="Example: python cli.py runs --store tiktok.duckdb")
+def runs(ctx: typer.Context, store: StorePath = DEFAULT_STORE, folder: RunsFolder = None, as_json: AsJson = False) -> None:
     """List finished runs with their metrics."""
     from milktrain import runs as run_folders
 
     console: Console = ctx.obj
-    frame = run_folders.frame(folder)
+    place = folder or store.parent / "runs"
+    if not place.is_dir():
+        raise BadValue(f"There is no folder of runs at {place}. Name one with --runs, or the store they lie beside with --store.")
+    frame = run_folders.frame(place)
     if as_json:
         console.emit(frame.to_dicts())
         return
-    console.table(
-        frame.select(column for column in frame.columns if column.startswith("test_") or column in ("run_id", "best_epoch")),
-        title=f"{frame.height} runs in {folder}",
-    )
+    console.table(frame.select(column for column in LISTED if column in frame.columns), title=f"{frame.height} runs in {place}")
+
+
+def remarks(run: "Run") -> list[str]:
+    """What a reader of the metrics should know: how training went, and how much chance would find."""
+    manifest = run.manifest
+    n_candidates, n_users = int(str(manifest["n_candidates"])), manifest["n_users"]
+    assert isinstance(n_users, dict)
+    chance = min(1.0, LISTED_CUTOFF / n_candidates)
+    lines = [f"{n_candidates} candidates for {n_users['test']} test users: a random list of {LISTED_CUTOFF} finds {chance:.4f} of what is relevant."]
+    if manifest["epochs"]:
+        lines.append(f"{manifest['epochs']} epochs of {manifest['seconds_per_epoch']:.2f} s, best at {manifest['best_epoch']}.")
+    if manifest["model"] == "milk" and "," not in str(manifest["modalities"]):
+        lines.append(
+            f"Only {manifest['modalities']} has vectors: alignment and invariance have nothing to act on, this is plain BPR on one modality."
+        )
+    return [*lines, f"Run folder: {run.folder}{' (replaces the same run from before)' if run.replaced else ''}"]
 
 
 def summary(run: "Run") -> dict[str, object]:
     """What a program wants to know of a run: identity, epochs, and validation and test metrics."""
     manifest = run.manifest
-    names = ("run_id", "model", "split", "preset", "modalities", "epochs", "best_epoch", "seconds_per_epoch", "seconds", "n_candidates", "n_users")
-    metrics = metrics_of(run)
-    return {name: manifest[name] for name in names} | {"folder": str(run.folder), "validation": metrics["val"], "test": metrics["test"]}
+    names = ("run_id", "model", "split", "preset", "modalities", "epochs", "best_epoch", "seconds_per_epoch", "seconds", "n_candidates")
+    metrics, n_users = metrics_of(run), manifest["n_users"]
+    assert isinstance(n_users, dict)
+    return {name: manifest[name] for name in names} | {
+        "n_users": {"validation": n_users["val"], "test": n_users["test"]},
+        "folder": str(run.folder),
+        "validation": metrics["val"],
+        "test": metrics["test"],
+    }
 
 
 def tell(console: Console, judged: dict[str, dict[str, dict[str, float]]], *, title: str) -> None:

@@ -83,8 +83,12 @@ def load(preset: str = "default", *, file: Path | None = None, changes: Mapping[
     try:
         return TrainConfig(**settings)
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']} (got {each.get('input')!r})" for each in error.errors())
+        problems = "; ".join(_in_words(each["type"], ".".join(map(str, each["loc"])), each["msg"], each.get("input")) for each in error.errors())
         raise BadValue(f"The settings cannot be used: {problems}. `python cli.py train --help` lists every setting.") from error
+
+
+def _in_words(kind: str, name: str, message: str, given: object) -> str:
+    return f"{name}: there is no such setting" if kind == "extra_forbidden" else f"{name}: {message} (got {given!r})"
 
 
 def _from_file(file: Path) -> dict[str, object]:

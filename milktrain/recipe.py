@@ -34,11 +34,13 @@ class Run:
     Args:
         run_id: name of its folder.
         folder: where it lies.
+        replaced: whether the same run was there before.
         manifest: what `run.json` holds.
     """
 
     run_id: str
     folder: Path
+    replaced: bool
     manifest: dict[str, object]
 
 
@@ -69,7 +71,9 @@ def train(
     how = _fit(scorer, data, config=config, generators=generators, reporter=reporter) if isinstance(scorer, nn.Module) else None
     judged = {part: evaluate(scorer, pairs=data.pairs[part], candidates=data.new_items, cutoffs=config.cutoffs) for part in JUDGED}
     manifest = _manifest(data, model=model, config=config, how=how, judged=judged, seconds=time.perf_counter() - started)
+    manifest["store"] = store_path.name
     folder = runs_folder / str(manifest["run_id"])
+    replaced = folder.exists()
     with runs.writing(folder) as partial:
         for part, evaluation in judged.items():
             evaluation.per_user.write_parquet(partial / f"users_{part}.parquet")
@@ -77,7 +81,7 @@ def train(
         if isinstance(scorer, nn.Module):
             checkpoint.save(scorer, partial / "model.safetensors")
         runs.write_json(manifest, partial / runs.MANIFEST)
-    return Run(folder.name, folder, manifest)
+    return Run(folder.name, folder, replaced, manifest)
 
 
 def content_of(data: Bundle) -> Content:

@@ -99,6 +99,17 @@ def test_json_is_the_only_thing_on_stdout(ready):
         assert isinstance(json.loads(run(*command).stdout), dict)
 
 
+def test_a_split_of_one_modality_says_that_nothing_can_be_lost_and_training_that_it_is_not_milk(ready):
+    said = run("build-splits", "--setting", "mtmt", "--store", ready).stderr
+    assert "none can lose one" in said
+    said = run("train", "--split", "mtmt-0", "--store", ready, "--set", "max_epochs=2").stderr
+    assert "alignment and invariance have nothing to act on" in said
+    assert "12 candidates" in said
+    assert "finds 1.0000 of what is relevant" in said
+    assert "replaces the same run" not in said
+    assert "replaces the same run" in run("train", "--split", "mtmt-0", "--store", ready, "--set", "max_epochs=2").stderr
+
+
 def test_train_reports_what_a_program_needs(ready):
     found = json.loads(run("train", "--split", "ftft-0", "--store", ready, "--json", "--set", "max_epochs=2").stdout)
     assert {"run_id", "split", "preset", "epochs", "best_epoch", "seconds_per_epoch", "validation", "test"} <= set(found)
@@ -148,6 +159,7 @@ MISTAKES = {
     "a time without end": (["sql", "SELECT TIMESTAMP 'infinity' AS t", "--store", "READY"], 1, "cannot be shown"),
     "a blob as JSON": (["sql", "SELECT 'x'::BLOB AS b", "--store", "READY", "--format", "json"], 1, "json cannot hold"),
     "a width beyond all memory": (["train", "--split", "ftft-0", "--store", "READY", "--set", "dim=100000000"], 2, "dim"),
+    "runs that are nowhere": (["runs", "--runs", "nowhere"], 2, "no folder of runs at nowhere"),
     "no cut-offs": (["train", "--split", "ftft-0", "--store", "READY", "--set", "cutoffs=[]"], 2, "cutoffs"),
     "SQL that writes": (["sql", "DROP TABLE items", "--store", "READY"], 1, "Only one SELECT"),
     "SQL that reads another file": (["sql", "SELECT * FROM read_text('/etc/hostname')", "--store", "READY"], 1, "disabled by configuration"),
