@@ -69,19 +69,18 @@ def test_a_modality_without_vectors_names_the_command_that_makes_them(tmp_path):
         bundle.read(path, split=name, modalities=[Modality.AUDIO])
 
 
-def test_a_split_of_another_availability_is_stale(path):
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("DELETE FROM feature_rows WHERE item_idx = 3", r"availability changed.*--setting ftmt --seed 0 --replace"),
+        ("UPDATE pulls SET catalogue_fingerprint = 'another'", "catalogue changed"),
+    ],
+)
+def test_a_split_of_another_state_of_the_store_is_stale(path, change, words):
     name = _built(path)
-    with Store(path, mode="write") as store:
-        store.run("DELETE FROM feature_rows WHERE item_idx = 3")
-    with pytest.raises(Stale, match=r"availability changed.*--setting ftmt --seed 0 --replace"):
-        bundle.read(path, split=name)
-
-
-def test_a_split_of_another_catalogue_is_stale(path):
-    name = _built(path)
-    with Store(path, mode="write") as store:
-        store.run("UPDATE pulls SET catalogue_fingerprint = 'another'")
-    with pytest.raises(Stale, match="catalogue changed"):
+    with Store(path, mode="update") as store:
+        store.run(change)
+    with pytest.raises(Stale, match=words):
         bundle.read(path, split=name)
 
 
