@@ -107,6 +107,9 @@ def write(store: Store, file: VectorFile, *, sha256: str, reporter: Reporter) ->
         file: the vectors; row = item_idx.
         sha256: digest of the file.
         reporter: told the rows written.
+
+    Raises:
+        SourceError: if no row can be used.
     """
     started = time.monotonic()
     identity = EncoderIdentity("imported", weights=file.label, weights_sha256=sha256, width=file.rows.shape[1], pooling="none")
@@ -119,6 +122,10 @@ def write(store: Store, file: VectorFile, *, sha256: str, reporter: Reporter) ->
                 rows = np.ascontiguousarray(file.rows[start : start + CHUNK_ROWS], dtype="<f4")  # (chunk, width)
             n_failed += _write_chunk(store, file, made, rows, start=start, seen=seen)
             progress.advance(len(rows))
+    if n_failed == len(file.rows):
+        raise SourceError(
+            f"No row of {file.path} is a vector: each is all zeros or not finite. Nothing was stored; leave {file.modality} out or mend the file."
+        )
     feature_sets.finish_inside(store, made, n_failed=n_failed, seconds=time.monotonic() - started)
 
 

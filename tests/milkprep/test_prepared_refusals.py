@@ -196,3 +196,10 @@ def test_vectors_wider_than_a_store_can_hold_are_refused_with_the_limit(tmp_path
     features = {Modality.VISUAL: write_vectors(tmp_path / "wide.npy", [[1.0] * 100_000] * 3)}
     with pytest.raises(SourceError, match="100000 wide; a store holds vectors up to 99999"):
         pull_prepared(tmp_path, [(0, 0), (0, 1), (0, 2)], features=features)
+
+
+def test_a_file_without_one_usable_vector_is_refused_and_nothing_is_stored(tmp_path):
+    features = {Modality.VISUAL: write_vectors(tmp_path / "none.npy", [[0.0, 0.0], [float("nan"), 1.0], [float("inf"), 1.0]])}
+    with pytest.raises(SourceError, match=r"No row of .*none.npy is a vector"):
+        pull_prepared(tmp_path, [(0, 0), (0, 1), (0, 2)], features=features)
+    assert not (tmp_path / "s.duckdb").exists()
