@@ -62,6 +62,7 @@ def frame(folder: Path) -> pl.DataFrame:
     """
     identity = [
         "run_id",
+        "store",
         "model",
         "preset",
         "split",

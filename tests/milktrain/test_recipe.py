@@ -131,6 +131,7 @@ def test_runs_are_listed_for_sql(path, tmp_path):
     _train(path, tmp_path, model="popularity")
     found = runs.frame(tmp_path)
     assert set(found["model"]) == {"milk", "popularity"}
+    assert set(found["store"]) == {path.name}
     assert {"test_recall_20", "val_ndcg_10"} <= set(found.columns)
 
 
