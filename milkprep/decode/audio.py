@@ -122,6 +122,8 @@ def _options() -> dict[str, str]:
 def _decoded(container: "InputContainer", stream: "AudioStream") -> Sound:
     from av import AudioResampler
 
+    if stream.codec_context is None:  # its attributes are the stream's: asking for one would be an AttributeError
+        raise undecodable("the sound is in a coding that no decoder knows")
     rate = int(stream.rate or 0)
     if rate < 1:
         raise undecodable("the sound track states no sample rate")
