@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Longer sound is used up to here.
 MAX_SECONDS = 600
+#: Damaged headers claim hundreds; no sound of an item has more than these.
+MAX_CHANNELS = 8
 #: Rates above, and those that are no multiple of 25 Hz, are brought here first: resampling them exactly takes huge filters.
 COMMON_RATE = 48_000
 #: Peaks below -80 dB of full scale are silence: at 16 bits, three steps.
@@ -144,6 +146,8 @@ def _decoded(container: "InputContainer", stream: "AudioStream") -> Sound:
 def _mono_blocks(container: "InputContainer", stream: "AudioStream", planar: "AudioResampler") -> Iterator[NDArray[np.float32]]:
     """Decoded blocks, (T,) float32 each, channels averaged."""
     for frame in container.decode(stream):
+        if frame.layout.nb_channels > MAX_CHANNELS:
+            raise undecodable(f"the sound claims more than {MAX_CHANNELS} channels")
         for block in planar.resample(frame):
             yield block.to_ndarray().mean(axis=0, dtype=np.float32)
     for block in planar.resample(None):  # what the resampler still holds

@@ -172,6 +172,14 @@ def test_a_coding_that_no_decoder_knows_is_refused(tmp_path, sounds):
         read_sound(tmp_path / "broken.wav")
 
 
+def test_a_header_that_claims_hundreds_of_channels_is_refused(tmp_path, sounds):
+    broken = bytearray((sounds / "a.wav").read_bytes())
+    broken[broken.index(b"fmt ") + 10] = 200  # number of channels
+    (tmp_path / "broken.wav").write_bytes(broken)
+    with pytest.raises(DecodeFailure, match=r"channels|makes no sense|is broken"):
+        read_sound(tmp_path / "broken.wav")
+
+
 DAMAGE = st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 255)), min_size=1, max_size=8)
 
 
