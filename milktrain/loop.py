@@ -130,7 +130,8 @@ def run_epoch(
     """
     sums: dict[str, float] = defaultdict(float)
     steps = 0
-    for steps, batch in enumerate(batches, start=1):  # noqa: B007 - steps counts the batches of an iterator
+    for batch in batches:
+        steps += 1
         losses = model.losses(batch, generator=generator)
         optimizer.zero_grad(set_to_none=True)
         losses.total.backward()  # type: ignore[no-untyped-call] # torch does not annotate it

@@ -150,8 +150,10 @@ def test_sound_nobody_can_hear_gets_the_status_that_says_so(samples, status):
 
 
 def test_faint_sound_is_sound():
-    refuse_inaudible(tone(1.0, peak=2e-4), min_samples=400, rate=16_000)
-    refuse_inaudible(tone(0.025), min_samples=400, rate=16_000)
+    for audible in (tone(1.0, peak=2e-4), tone(0.025)):
+        assert refuse_inaudible(audible, min_samples=400, rate=16_000) is None
+    with pytest.raises(DecodeFailure, match="silent"):
+        refuse_inaudible(tone(1.0, peak=0.5e-4), min_samples=400, rate=16_000)
 
 
 @pytest.fixture(scope="module")

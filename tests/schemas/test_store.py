@@ -229,6 +229,8 @@ def test_closing_twice_is_harmless(tmp_path):
     store = Store(tmp_path / "s.duckdb", mode="write")
     store.close()
     store.close()
+    with Store(tmp_path / "s.duckdb", mode="read") as again:
+        assert again.query("SELECT count(*) AS n FROM items").item() == 0
 
 
 def test_a_store_copied_to_another_place_is_the_same_store(filled, tmp_path):
