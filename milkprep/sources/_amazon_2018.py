@@ -11,8 +11,8 @@ from typing import Annotated
 import msgspec
 import polars as pl
 
-from milkprep import text_cleaning
-from milkprep.staging import LineError, LineShape, item_rows
+from milkprep.pull import text_cleaning
+from milkprep.pull.staging import LineError, LineShape, item_rows
 from schemas.contracts import RejectReason
 
 #: Seconds since 1970 up to the year 9999: milliseconds, as other releases have them, are beyond.

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-from milkprep.lines import first_lines
-from milkprep.staging import REFUSALS
+from milkprep.pull.lines import first_lines
+from milkprep.pull.staging import REFUSALS
 from schemas.errors import SourceError
 
 LINES_LOOKED_AT = 100

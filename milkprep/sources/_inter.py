@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from milkprep.lines import first_lines
-from milkprep.staging import LineError, LineShape, RawFile
+from milkprep.pull.lines import first_lines
+from milkprep.pull.staging import LineError, LineShape, RawFile
 from schemas.contracts import RejectReason
 from schemas.errors import SourceError
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
-from milkprep import text_cleaning
-from milkprep.lines import LINE_LIMIT, read_blocks
-from milkprep.staging import RawFile, item_rows
+from milkprep.pull import text_cleaning
+from milkprep.pull.lines import LINE_LIMIT, read_blocks
+from milkprep.pull.staging import RawFile, item_rows
 from schemas import queries
 from schemas.errors import BadValue, SourceError
 from schemas.store import Store

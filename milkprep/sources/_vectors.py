@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from milkprep.staging import REJECT_SCHEMA
+from milkprep.pull.staging import REJECT_SCHEMA
 from schemas import feature_sets
 from schemas.contracts import AssetStatus, EncoderIdentity, FeatureSet, Modality, RejectReason
 from schemas.errors import ShapeError, SourceError

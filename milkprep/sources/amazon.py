@@ -7,13 +7,13 @@ each other happens in the store's temporary tables, which go to disk when memory
 from functools import partial
 from pathlib import Path
 
-from milkprep import catalogue, items, media_folder, pairs, pull_inputs
-from milkprep.media_folder import MediaFolder
-from milkprep.pull_inputs import PullRequest
-from milkprep.pull_report import PullReport
+from milkprep.pull import catalogue, input_files, items, media_folder, pairs
+from milkprep.pull.input_files import PullRequest
+from milkprep.pull.media_folder import MediaFolder
+from milkprep.pull.pull_report import PullReport
+from milkprep.pull.staging import RawFile, stage_lines
 from milkprep.sources import _amazon_2018 as lines_2018
 from milkprep.sources._amazon_kinds import Kind, require
-from milkprep.staging import RawFile, stage_lines
 from schemas.contracts import Modality
 from schemas.errors import BadValue
 from schemas.reporting import Reporter
@@ -64,9 +64,9 @@ def pull(
     # The place of the media stays in the fingerprint: assets.location holds absolute paths, and those of another place would be wrong.
     folder = str(media.absolute()) if media else None
     parameters = {"release": release, "core": core, "keep_all_items": keep_all_items, "media": folder}
-    inputs = pull_inputs.describe([metadata, reviews], reporter=reporter)
+    inputs = input_files.describe([metadata, reviews], reporter=reporter)
     request = PullRequest(f"amazon-{release}", parameters, inputs, listed.listing if listed else [])
-    labels = pull_inputs.labels([metadata, reviews])
+    labels = input_files.labels([metadata, reviews])
     files = RawFile(metadata, labels[0]), RawFile(reviews, labels[1])
     with catalogue.opened(store_path) as store:
         earlier = catalogue.earlier_report(store, request)
@@ -78,8 +78,8 @@ def _check(release: int, core: int, metadata: Path, reviews: Path) -> None:
         raise BadValue(f"--release {release} is not read. Known: {', '.join(map(str, RELEASES))}.")
     if core < 0:
         raise BadValue(f"--core {core} is below 0. 0 keeps every interaction, 5 is usual.")
-    pull_inputs.require_file(metadata, flag="--metadata")
-    pull_inputs.require_file(reviews, flag="--reviews")
+    input_files.require_file(metadata, flag="--metadata")
+    input_files.require_file(reviews, flag="--reviews")
 
 
 def _pull(

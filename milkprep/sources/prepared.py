@@ -7,14 +7,14 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
-from milkprep import catalogue, pairs, pull_inputs
-from milkprep import items as staged_items
-from milkprep.pull_inputs import PullRequest
-from milkprep.pull_report import PullReport
+from milkprep.pull import catalogue, input_files, pairs
+from milkprep.pull import items as staged_items
+from milkprep.pull.input_files import PullRequest
+from milkprep.pull.pull_report import PullReport
+from milkprep.pull.staging import LineShape, RawFile, stage_lines
 from milkprep.sources import _inter, _item_table, _vectors
 from milkprep.sources._item_table import ItemColumns
 from milkprep.sources._vectors import VectorFile
-from milkprep.staging import LineShape, RawFile, stage_lines
 from schemas import queries
 from schemas.contracts import Modality
 from schemas.errors import BadValue, ShapeError, SourceError
@@ -67,7 +67,7 @@ def pull(
         # The names of files, as rejects, assets and feature sets bear them; their folders make no other pull.
         "names": [path.name for path in paths],
     }
-    request = PullRequest("prepared", parameters, pull_inputs.describe(paths, reporter=reporter))
+    request = PullRequest("prepared", parameters, input_files.describe(paths, reporter=reporter))
     with catalogue.opened(store_path) as store:
         earlier = catalogue.earlier_report(store, request)
         return earlier or _pull(store, request, files, core=core, reporter=reporter)
@@ -88,15 +88,15 @@ class _Files:
 def _check(interactions: Path, features: dict[Modality, Path], items: Path | None, core: int) -> None:
     if core < 0:
         raise BadValue(f"--core {core} is below 0. 0 keeps every interaction.")
-    pull_inputs.require_file(interactions, flag="--interactions")
+    input_files.require_file(interactions, flag="--interactions")
     for path in features.values():
-        pull_inputs.require_file(path, flag="--features")
+        input_files.require_file(path, flag="--features")
     if items:
-        pull_inputs.require_file(items, flag="--items")
+        input_files.require_file(items, flag="--items")
 
 
 def _opened(paths: list[Path], modalities: list[Modality], has_table: bool, item_id: str | None, item_key: str | None) -> _Files:
-    labels = pull_inputs.labels(paths)
+    labels = input_files.labels(paths)
     interactions = RawFile(paths[0], labels[0])
     last = 1 + len(modalities)
     vectors = [_vectors.open_file(path, modality=m, label=label) for path, m, label in zip(paths[1:last], modalities, labels[1:last], strict=True)]

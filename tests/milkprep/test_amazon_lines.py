@@ -7,9 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from raw_files import count, metadata, pull_amazon, rejects, review, table, write_lines
 
-from milkprep import items, pairs
+from milkprep.pull import items, pairs
+from milkprep.pull.staging import RawFile, stage_lines
 from milkprep.sources import _amazon_2018
-from milkprep.staging import RawFile, stage_lines
 from schemas.contracts import RejectReason
 from schemas.reporting import Silent
 from schemas.store import Store

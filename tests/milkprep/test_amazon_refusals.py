@@ -7,7 +7,7 @@ import random
 import pytest
 from raw_files import metadata, pull_amazon, review, table, write_lines
 
-from milkprep import catalogue, lines
+from milkprep.pull import catalogue, lines
 from milkprep.sources import amazon
 from schemas.errors import BadValue, DataError, SourceError
 from schemas.reporting import Silent

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from milkprep import items, pairs
+from milkprep.pull import items, pairs
 from schemas.reporting import Silent
 from schemas.store import Store
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from milkprep import lines
-from milkprep.lines import read_blocks
+from milkprep.pull import lines
+from milkprep.pull.lines import read_blocks
 from schemas.errors import SourceError
 
 

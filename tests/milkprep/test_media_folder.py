@@ -7,7 +7,7 @@ import sys
 import pytest
 from raw_files import count, metadata, pull_amazon, review, table
 
-from milkprep import media_folder
+from milkprep.pull import media_folder
 from schemas.errors import DataError
 from schemas.reporting import Silent
 

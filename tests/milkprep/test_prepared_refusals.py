@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from raw_files import pull_prepared, write_inter, write_vectors
 
-from milkprep import catalogue
+from milkprep.pull import catalogue
 from milkprep.sources import prepared
 from schemas.contracts import Modality
 from schemas.errors import BadValue, DataError, ShapeError, SourceError

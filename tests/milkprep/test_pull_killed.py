@@ -17,7 +17,7 @@ TABLES = ("users", "items", "interactions", "assets", "rejects")
 CHILD = """
 import sys, time
 from pathlib import Path
-from milkprep import catalogue
+from milkprep.pull import catalogue
 from milkprep.sources import amazon
 from schemas.reporting import Silent
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from milkprep.text_cleaning import SCRAPED, clean_description, clean_name, clean_title, picture_addresses
+from milkprep.pull.text_cleaning import SCRAPED, clean_description, clean_name, clean_title, picture_addresses
 
 
 @pytest.mark.parametrize(

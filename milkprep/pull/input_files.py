@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from milkprep.lines import GZIP_MAGIC
+from milkprep.pull.lines import GZIP_MAGIC
 from schemas import fingerprint
 from schemas.errors import BadValue, SourceError
 from schemas.reporting import Reporter

@@ -6,7 +6,7 @@ has, or lacks, is one row of `assets` with a reason in words.
 
 from collections.abc import Collection
 
-from milkprep.text_cleaning import SCRAPED
+from milkprep.pull.text_cleaning import SCRAPED
 from schemas import queries
 from schemas.contracts import Modality
 from schemas.store import Store

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from milkprep.pull_inputs import require_folder
+from milkprep.pull.input_files import require_folder
 from schemas import fingerprint
 from schemas.contracts import Modality
 from schemas.errors import BadValue

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import polars as pl
 
-from milkprep import pull_report
-from milkprep.pull_inputs import PullRequest
-from milkprep.pull_report import PullReport
+from milkprep.pull import pull_report
+from milkprep.pull.input_files import PullRequest
+from milkprep.pull.pull_report import PullReport
 from schemas import __version__, fingerprint, queries
 from schemas.errors import DataError
 from schemas.store import Store

@@ -13,7 +13,7 @@ import msgspec
 import polars as pl
 import pyarrow as pa
 
-from milkprep.lines import LINE_LIMIT, Block, read_blocks
+from milkprep.pull.lines import LINE_LIMIT, Block, read_blocks
 from schemas.contracts import RejectReason
 from schemas.reporting import Reporter
 from schemas.store import Store

@@ -1,0 +1,1 @@
+"""What every source shares: raw lines to staged rows to the tables of the catalogue, every dropped line counted."""

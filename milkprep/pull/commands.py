@@ -1,0 +1,90 @@
+"""Commands that bring raw data into a store: one a source, all told the same way."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from milkprep.commands import DEFAULT_STORE, AsJson, StorePath
+from schemas.contracts import Modality
+from schemas.errors import BadValue
+from schemas.reporting import Console
+
+if TYPE_CHECKING:
+    from milkprep.sources import PullReport
+
+app = typer.Typer(help="Bring raw data into a store: users, items, interactions, and where each item's content is.", no_args_is_help=True)
+
+Core = Annotated[int, typer.Option(min=0, help="Drop users and items with fewer interactions, again and again until none is left; 0 keeps all.")]
+
+
+@app.command(epilog="Example: python cli.py pull amazon --metadata meta.json.gz --reviews reviews.json.gz --store gifts.duckdb")
+def amazon(
+    ctx: typer.Context,
+    metadata: Annotated[Path, typer.Option(help="Metadata file, JSON lines, gzipped or not.")],
+    reviews: Annotated[Path, typer.Option(help="Reviews file, JSON lines, gzipped or not.")],
+    store: StorePath = DEFAULT_STORE,
+    release: Annotated[int, typer.Option(help="Release of the dataset: 2018, either of its two schemas.")] = 2018,
+    core: Core = 5,
+    keep_all_items: Annotated[bool, typer.Option("--keep-all-items", help="Keep items nobody interacted with.")] = False,
+    media: Annotated[
+        Path | None, typer.Option(help="Folder with images/<asin>.jpg and audio/<asin>.wav (or png, webp, gif; mp3, flac, ogg, m4a).")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Pull an Amazon reviews release: metadata and reviews of one category."""
+    from milkprep.sources import amazon as source
+
+    console: Console = ctx.obj
+    report = source.pull(
+        store, release=release, metadata=metadata, reviews=reviews, core=core, keep_all_items=keep_all_items, media=media, reporter=console
+    )
+    _tell_pull(console, report, store=store, as_json=as_json)
+
+
+@app.command(epilog="Example: python cli.py pull prepared --interactions tiktok.inter --features visual=image_feat.npy --store tiktok.duckdb")
+def prepared(
+    ctx: typer.Context,
+    interactions: Annotated[Path, typer.Option(help="Tab-separated file with a header: userID itemID [rating timestamp].")],
+    features: Annotated[list[str] | None, typer.Option(help="MODALITY=FILE.npy, rows by itemID; once a modality (visual, text, audio).")] = None,
+    items: Annotated[
+        Path | None, typer.Option(help="JSON lines, CSV or TSV file of items: an id, and if wanted key, title, description, image address.")
+    ] = None,
+    item_id: Annotated[str | None, typer.Option(help="Column of --items that holds itemID; guessed when not given.")] = None,
+    item_key: Annotated[str | None, typer.Option(help="Column of --items that holds the item's own key; guessed when not given.")] = None,
+    store: StorePath = DEFAULT_STORE,
+    core: Core = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Pull a dataset that others prepared in the MMRec layout, ready-made vectors included."""
+    from milkprep.sources import prepared as source
+
+    console: Console = ctx.obj
+    report = source.pull(
+        store, interactions=interactions, features=_features(features or []), items=items, item_id_column=item_id, item_key_column=item_key,
+        core=core, reporter=console,
+    )  # fmt: skip
+    _tell_pull(console, report, store=store, as_json=as_json)
+
+
+def _features(given: list[str]) -> dict[Modality, Path]:
+    found: dict[Modality, Path] = {}
+    for text in given:
+        name, equals, file = text.partition("=")
+        if not equals or name not in [m.value for m in Modality] or not file:
+            raise BadValue(f"--features {text!r} is not MODALITY=FILE.npy with one of {', '.join(Modality)}.")
+        if Modality(name) in found:
+            raise BadValue(f"--features names {name} twice.")
+        found[Modality(name)] = Path(file)
+    return found
+
+
+def _tell_pull(console: Console, report: "PullReport", *, store: Path, as_json: bool) -> None:
+    if as_json:
+        console.emit(asdict(report) | {"steps": report.steps.to_dicts()})
+        return
+    console.table(report.steps, title="what each rule did")
+    console.say(f"{store} holds {report.n_users} users, {report.n_items} items, {report.n_interactions} interactions.")
+    if not report.changed:
+        console.say("It held exactly this before: nothing changed.")
