@@ -26,6 +26,7 @@ class AssetStatus(StrEnum):
     PENDING = "pending"
     NOT_FETCHED = "not_fetched"
     ABSENT = "absent"
+    FETCH_ERROR = "fetch_error"
     DECODE_ERROR = "decode_error"
     TOO_SHORT = "too_short"
     SILENT = "silent"
@@ -73,6 +74,9 @@ class RejectReason(StrEnum):
     NO_INTERACTIONS = "no_interactions"
     NOT_FINITE = "not_finite"
     ALL_ZERO = "all_zero"
+    WRONG_WIDTH = "wrong_width"
+    WITHOUT_ITEM = "without_item"
+    LISTED_MISSING = "listed_missing"
     DECODE_ERROR = "decode_error"
 
 

@@ -45,7 +45,26 @@ def opened(path: Path) -> Iterator[Store]:
             raise
 
 
-def earlier_report(store: Store, request: PullRequest) -> PullReport | None:
+def pulled(store_path: Path, request: PullRequest, *, replace: bool = False, read: Callable[[Store], PullReport]) -> PullReport:
+    """The whole of a pull: look whether the store holds it, else read it.
+
+    Args:
+        store_path: the DuckDB file; made when absent.
+        request: what is being pulled.
+        replace: take the place of another pull that the store holds.
+        read: stages the files in the open store and ends in `write`.
+
+    Returns:
+        What `read` did; an unchanged report when the store already holds this pull.
+
+    Raises:
+        DataError: if the store holds another pull and is not to be replaced.
+    """
+    with opened(store_path) as store:
+        return earlier_report(store, request, replace=replace) or read(store)
+
+
+def earlier_report(store: Store, request: PullRequest, *, replace: bool = False) -> PullReport | None:
     """The report of this very pull if the store holds it, None if the store is empty.
 
     Raises:
@@ -59,6 +78,8 @@ def earlier_report(store: Store, request: PullRequest) -> PullReport | None:
     held = earlier[0]
     if held["fingerprint"] == request.fingerprint:
         return pull_report.from_json(str(held["source"]), json.loads(held["report"]), changed=False)
+    if replace:
+        return None
     files = " and ".join(Path(file["path"]).name for file in json.loads(held["inputs"]))
     settings = ", ".join(f"{name} {value}" for name, value in json.loads(held["parameters"]).items() if isinstance(value, int | str))
     raise DataError(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Bring raw data into a store: users, items, interactions, and where each item's content is.", no_args_is_help=True)
 
 Core = Annotated[int, typer.Option(min=0, help="Drop users and items with fewer interactions, again and again until none is left; 0 keeps all.")]
+Replace = Annotated[bool, typer.Option("--replace", help="Take the place of what the store holds; vectors of unchanged content stay.")]
 
 
 @app.command(epilog="Example: python cli.py pull amazon --metadata meta.json.gz --reviews reviews.json.gz --store gifts.duckdb")
@@ -31,6 +32,7 @@ def amazon(
     media: Annotated[
         Path | None, typer.Option(help="Folder with images/<asin>.jpg and audio/<asin>.wav (or png, webp, gif; mp3, flac, ogg, m4a).")
     ] = None,
+    replace: Replace = False,
     as_json: AsJson = False,
 ) -> None:
     """Pull an Amazon reviews release: metadata and reviews of one category."""
@@ -38,7 +40,15 @@ def amazon(
 
     console: Console = ctx.obj
     report = source.pull(
-        store, release=release, metadata=metadata, reviews=reviews, core=core, keep_all_items=keep_all_items, media=media, reporter=console
+        store,
+        release=release,
+        metadata=metadata,
+        reviews=reviews,
+        core=core,
+        keep_all_items=keep_all_items,
+        media=media,
+        replace=replace,
+        reporter=console,
     )
     _tell_pull(console, report, store=store, as_json=as_json)
 
@@ -55,6 +65,7 @@ def prepared(
     item_key: Annotated[str | None, typer.Option(help="Column of --items that holds the item's own key; guessed when not given.")] = None,
     store: StorePath = DEFAULT_STORE,
     core: Core = 0,
+    replace: Replace = False,
     as_json: AsJson = False,
 ) -> None:
     """Pull a dataset that others prepared in the MMRec layout, ready-made vectors included."""
@@ -63,7 +74,7 @@ def prepared(
     console: Console = ctx.obj
     report = source.pull(
         store, interactions=interactions, features=_features(features or []), items=items, item_id_column=item_id, item_key_column=item_key,
-        core=core, reporter=console,
+        core=core, replace=replace, reporter=console,
     )  # fmt: skip
     _tell_pull(console, report, store=store, as_json=as_json)
 

@@ -21,10 +21,13 @@ RULES = {
     "no_interactions": "dropped: an item without interactions",
     "not_finite": "dropped: a vector with values that are not finite",
     "all_zero": "dropped: a vector of zeros only, which stands for a missing one",
+    "wrong_width": "dropped: a vector of another width",
+    "listed_missing": "dropped: a vector that a list names as missing",
+    "without_item": "not used: of no item that is taken",
     "taken": "taken into the store",
     "scraped_title": "items taken whose title is scraped HTML, stored as missing",
     "not_in_metadata": "items taken that the metadata does not describe",
-    "without_item": "media files that belong to no item taken",
+    "media_without_item": "media files that belong to no item taken",
 }
 
 

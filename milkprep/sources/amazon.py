@@ -31,6 +31,7 @@ def pull(
     core: int = 5,
     keep_all_items: bool = False,
     media: Path | None = None,
+    replace: bool = False,
     reporter: Reporter,
 ) -> PullReport:
     """Read one category into a store.
@@ -47,6 +48,7 @@ def pull(
         keep_all_items: keep items of the metadata without an interaction.
         media: folder of `images/<asin>.*` and `audio/<asin>.*`; a picture there replaces the item's addresses.
             The same folder at another place is another pull, as the store holds where each file lies.
+        replace: take the place of another pull that the store holds.
         reporter: told how far reading is.
 
     Returns:
@@ -68,9 +70,8 @@ def pull(
     request = PullRequest(f"amazon-{release}", parameters, inputs, listed.listing if listed else [])
     labels = input_files.labels([metadata, reviews])
     files = RawFile(metadata, labels[0]), RawFile(reviews, labels[1])
-    with catalogue.opened(store_path) as store:
-        earlier = catalogue.earlier_report(store, request)
-        return earlier or _pull(store, request, files, core=core, keep_all=keep_all_items, media=listed, reporter=reporter)
+    read = partial(_pull, request=request, files=files, core=core, keep_all=keep_all_items, media=listed, reporter=reporter)
+    return catalogue.pulled(store_path, request, replace=replace, read=read)
 
 
 def _check(release: int, core: int, metadata: Path, reviews: Path) -> None:
@@ -83,7 +84,7 @@ def _check(release: int, core: int, metadata: Path, reviews: Path) -> None:
 
 
 def _pull(
-    store: Store, request: PullRequest, files: tuple[RawFile, RawFile], *, core: int, keep_all: bool, media: MediaFolder | None, reporter: Reporter
+    store: Store, *, request: PullRequest, files: tuple[RawFile, RawFile], core: int, keep_all: bool, media: MediaFolder | None, reporter: Reporter
 ) -> PullReport:
     metadata, reviews = files
     items.create_tables(store)
@@ -100,7 +101,7 @@ def _pull(
     extra = {(metadata.label, rule): n for rule, n in counts.items()}
     if media:
         store.append("staged_media", media.files)
-        extra["media", "without_item"] = items.count_media_without_item(store)
+        extra["media", "media_without_item"] = items.count_media_without_item(store)
     write_items = partial(_write_items, store, with_audio_files=media is not None)
     return catalogue.write(store, request, n_lines=n_lines, extra=extra, write_items=write_items)
 

@@ -32,6 +32,7 @@ def pull(
     item_key_column: str | None = None,
     reporter: Reporter,
     core: int = 0,
+    replace: bool = False,
 ) -> PullReport:
     """Read a prepared dataset into a store.
 
@@ -46,6 +47,7 @@ def pull(
         item_key_column: column of `items` that is the item's own key; guessed when None, and the id where there is none.
         reporter: told how far reading is.
         core: drop interactions of users and items with fewer, until none is left; 0 keeps all. Items stay.
+        replace: take the place of another pull that the store holds.
 
     Returns:
         What was taken and dropped; unchanged when the store already holds this pull.
@@ -68,9 +70,8 @@ def pull(
         "names": [path.name for path in paths],
     }
     request = PullRequest("prepared", parameters, input_files.describe(paths, reporter=reporter))
-    with catalogue.opened(store_path) as store:
-        earlier = catalogue.earlier_report(store, request)
-        return earlier or _pull(store, request, files, core=core, reporter=reporter)
+    read = partial(_pull, request=request, files=files, core=core, reporter=reporter)
+    return catalogue.pulled(store_path, request, replace=replace, read=read)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ def _opened(paths: list[Path], modalities: list[Modality], has_table: bool, item
     return _Files(labels, interactions, _inter.shape_of(interactions), vectors, table, columns)
 
 
-def _pull(store: Store, request: PullRequest, files: _Files, *, core: int, reporter: Reporter) -> PullReport:
+def _pull(store: Store, *, request: PullRequest, files: _Files, core: int, reporter: Reporter) -> PullReport:
     sql, source = _sql(), files.interactions.label
     staged_items.create_tables(store)
     pairs.create_tables(store)

@@ -45,7 +45,7 @@ def test_files_replace_the_addresses_of_their_item_and_of_no_other(tmp_path, med
         ("I2", 0, str(media / "audio" / "I2.wav"), "pending", "file not read yet"),
         ("I3", 0, "", "absent", "no audio file"),
     ]
-    assert count(report, "media", "without_item") == 1
+    assert count(report, "media", "media_without_item") == 1
 
 
 def test_an_item_outside_the_metadata_has_its_picture_too(tmp_path, media):
