@@ -4,18 +4,17 @@ Nothing is unpickled. Values become float32. A row that is all zeros stands for 
 not finite is broken: neither is stored, both are rejects, and the item's asset says why.
 """
 
-import hashlib
-import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
-from milkprep.pull.staging import REJECT_SCHEMA
-from schemas import feature_sets
-from schemas.contracts import AssetStatus, EncoderIdentity, FeatureSet, Modality, RejectReason
+from milkprep.pull import vectors
+from milkprep.pull.vectors import WIDEST, VectorRows
+from schemas import queries
+from schemas.contracts import Modality
 from schemas.errors import ShapeError, SourceError
 from schemas.reporting import Reporter
 from schemas.store import Store
@@ -31,12 +30,6 @@ STARTS = {
     b"": "it does not begin as a .npy file does. Load it with the library that wrote it, and save its float array with numpy.save.",
 }
 LONGEST_START = max(map(len, STARTS))
-STATUS = {RejectReason.ALL_ZERO: AssetStatus.ABSENT, RejectReason.NOT_FINITE: AssetStatus.DECODE_ERROR}
-IN_WORDS = {RejectReason.ALL_ZERO: "is all zeros", RejectReason.NOT_FINITE: "holds values that are not finite"}
-ASSET_SCHEMA = {
-    "item_idx": pl.Int32, "modality": pl.String, "position": pl.Int32, "location": pl.String, "content_sha256": pl.String,
-    "status": pl.String, "reason": pl.String,
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +47,6 @@ class VectorFile:
     label: str
     path: Path
     rows: NDArray[np.floating]
-
-
-#: DuckDB's own limit on FLOAT[n].
-WIDEST = 99_999
 
 
 def open_file(path: Path, *, modality: Modality, label: str) -> VectorFile:
@@ -103,72 +92,24 @@ def write(store: Store, file: VectorFile, *, sha256: str, reporter: Reporter) ->
     """Store a file as the current feature set of its modality, with assets and rejects. Call inside a transaction.
 
     Args:
-        store: open for writing, with `staged_rejects` made.
-        file: the vectors; row = item_idx.
+        store: open for writing, with `staged_rejects` and `kept_items` ready; row = item_idx, and every item has a row.
+        file: the vectors.
         sha256: digest of the file.
         reporter: told the rows written.
 
     Raises:
         SourceError: if no row can be used.
     """
-    started = time.monotonic()
-    identity = EncoderIdentity("imported", weights=file.label, weights_sha256=sha256, width=file.rows.shape[1], pooling="none")
-    made = feature_sets.register_inside(store, file.modality, identity)
-    seen: set[str] = set()
-    n_failed = 0
-    with reporter.progress(f"importing {file.label}", total=len(file.rows), unit="rows") as progress:
-        for start in range(0, len(file.rows), CHUNK_ROWS):
-            with np.errstate(over="ignore"):  # beyond float32 is infinite, and then a reject
-                rows = np.ascontiguousarray(file.rows[start : start + CHUNK_ROWS], dtype="<f4")  # (chunk, width)
-            n_failed += _write_chunk(store, file, made, rows, start=start, seen=seen)
-            progress.advance(len(rows))
-    if n_failed == len(file.rows):
-        raise SourceError(
-            f"No row of {file.path} is a vector: each is all zeros or not finite. Nothing was stored; leave {file.modality} out or mend the file."
-        )
-    feature_sets.finish_inside(store, made, n_failed=n_failed, seconds=time.monotonic() - started)
+    identity = vectors.imported(file.label, sha256=sha256, width=file.rows.shape[1])
+    batches = _batches(store, file)
+    vectors.write(store, file.modality, identity, batches=batches, label=file.label, reporter=reporter, total=len(file.rows))
 
 
-def _write_chunk(store: Store, file: VectorFile, made: FeatureSet, rows: NDArray[np.float32], *, start: int, seen: set[str]) -> int:
-    failed = _failures(rows)
-    digests = [None if at in failed else hashlib.sha256(row.tobytes()).hexdigest() for at, row in enumerate(rows)]
-    _write_new(store, made, rows, digests, seen)
-    assets = [
-        (
-            start + at,
-            file.modality.value,
-            0,
-            file.label,
-            digest,
-            STATUS[failed[at]] if at in failed else AssetStatus.OK,
-            _asset_reason(file, failed.get(at)),
-        )
-        for at, digest in enumerate(digests)
-    ]
-    frame = pl.DataFrame(assets, schema=ASSET_SCHEMA, orient="row")
-    feature_sets.append_rows(store, made, frame.filter(pl.col("status") == AssetStatus.OK).select("item_idx", "position", "content_sha256"))
-    store.append("assets", frame)
-    rejects = [(file.label, start + at + 1, why.value, f"the row of itemID {start + at} {IN_WORDS[why]}", None) for at, why in failed.items()]
-    store.append("staged_rejects", pl.DataFrame(rejects, schema=REJECT_SCHEMA, orient="row"))
-    return len(failed)
-
-
-def _write_new(store: Store, made: FeatureSet, rows: NDArray[np.float32], digests: list[str | None], seen: set[str]) -> None:
-    new: dict[str, int] = {}
-    for at, digest in enumerate(digests):
-        if digest and digest not in seen:
-            seen.add(digest)
-            new[digest] = at
-    if new:
-        vectors = pl.Series("vector", rows[list(new.values())], dtype=pl.Array(pl.Float32, rows.shape[1]))
-        feature_sets.append_vectors(store, made, pl.DataFrame({"content_sha256": list(new), "vector": vectors}))
-
-
-def _failures(rows: NDArray[np.float32]) -> dict[int, RejectReason]:
-    broken = np.asarray(~np.isfinite(rows).all(axis=1))  # (chunk,)
-    zero = np.asarray(~rows.any(axis=1))  # (chunk,)
-    return {int(at): RejectReason.NOT_FINITE if broken[at] else RejectReason.ALL_ZERO for at in np.flatnonzero(broken | zero)}
-
-
-def _asset_reason(file: VectorFile, why: RejectReason | None) -> str | None:
-    return f"its row in {file.label} {IN_WORDS[why]}" if why else None
+def _batches(store: Store, file: VectorFile) -> Iterator[VectorRows]:
+    keys_in_order = queries.load("milkprep.sql", "vectors.sql")["keys_in_order"]
+    n = vectors.batch_rows(file.rows.shape[1], most=CHUNK_ROWS)
+    for start in range(0, len(file.rows), n):
+        with np.errstate(over="ignore"):  # beyond float32 is infinite, and then a reject
+            rows = np.ascontiguousarray(file.rows[start : start + n], dtype="<f4")  # (chunk, width)
+        keys = store.query(keys_in_order, first=start, n=n)["item_key"].to_list()
+        yield VectorRows(range(start + 1, start + len(rows) + 1), keys, rows)
