@@ -26,6 +26,8 @@ BATCH_BYTES = 64 << 20
 IN_WORDS = {RejectReason.ALL_ZERO: "is all zeros", RejectReason.NOT_FINITE: "holds values that are not finite"}
 #: What a row stands for that cannot be used; every other reason means that it is broken.
 ABSENT = {RejectReason.ALL_ZERO, RejectReason.LISTED_MISSING}
+#: The verdicts on a row that take its item into account.
+JUDGED = (RejectReason.MALFORMED, RejectReason.WITHOUT_ITEM, RejectReason.DUPLICATE_ITEM)
 #: DuckDB's own limit on FLOAT[n].
 WIDEST = 99_999
 BATCH_SCHEMA = {
@@ -40,9 +42,9 @@ class Refused:
 
     Args:
         line: line or record of the file, from 1.
-        key: the item's key.
-        reason: why.
-        words: the same in words, after "its row in <file>", e.g. `has 127 values, not 128`.
+        key: the item's key; anything where the row names none.
+        reason: why; malformed where the row names no item.
+        words: the same in words: after "its row in <file>", e.g. `has 127 values, not 128`, or alone where it names no item.
     """
 
     line: int
@@ -135,14 +137,14 @@ def _write_batch(store: Store, made: FeatureSet, batch: VectorRows, *, label: st
     sql, rows = _sql(), np.ascontiguousarray(batch.rows, dtype="<f4")  # (n, width)
     assert len(batch.lines) == len(batch.keys) == len(rows)
     with store.registered("incoming_vectors", _told(batch, rows)):
-        store.run(sql["judge"], without_item=RejectReason.WITHOUT_ITEM.value, duplicate_item=RejectReason.DUPLICATE_ITEM.value)
+        store.run(sql["judge"], **{reason.name.lower(): reason.value for reason in JUDGED})
     new = store.query(sql["new_contents"].format(vectors=feature_sets.vectors_table(made)))
     if new.height:
         vectors = pl.Series("vector", rows[new["place"].to_numpy()], dtype=pl.Array(pl.Float32, rows.shape[1]))
         feature_sets.append_vectors(store, made, new.select("content_sha256").with_columns(vectors))
     store.run(sql["take"])
     store.run(sql["refuse"])
-    store.run(sql["reject"], source=label)
+    store.run(sql["reject"], source=label, malformed=RejectReason.MALFORMED.value)
 
 
 def _told(batch: VectorRows, rows: NDArray[np.float32]) -> pl.DataFrame:

@@ -6,11 +6,11 @@ CREATE OR REPLACE TEMP TABLE taken_vectors (item_idx INTEGER NOT NULL, line BIGI
 CREATE OR REPLACE TEMP TABLE refused_vectors (item_idx INTEGER NOT NULL, line BIGINT NOT NULL, status VARCHAR NOT NULL, words VARCHAR NOT NULL);
 
 -- name: judge
--- A verdict on each row of a batch; none means it is the first that can be used of an item that is kept.
+-- A verdict on each row of a batch; none means it is the first that can be used of an item that is kept. What names no item is malformed.
 CREATE OR REPLACE TEMP TABLE judged_vectors AS
 SELECT b.*, k.item_idx, t.line AS taken_line,
     min(b.line) FILTER (WHERE b.reason IS NULL) OVER (PARTITION BY k.item_idx) AS first_line,
-    CASE WHEN k.item_idx IS NULL THEN $without_item
+    CASE WHEN k.item_idx IS NULL AND b.reason IS DISTINCT FROM $malformed THEN $without_item
          WHEN b.reason IS NOT NULL THEN b.reason
          WHEN t.line IS NOT NULL OR b.line > first_line THEN $duplicate_item END AS verdict
 FROM incoming_vectors AS b LEFT JOIN kept_items AS k USING (item_key) LEFT JOIN taken_vectors AS t USING (item_idx);
@@ -24,7 +24,8 @@ INSERT INTO refused_vectors SELECT item_idx, line, status, words FROM judged_vec
 -- name: reject
 INSERT INTO staged_rejects
 SELECT $source, line, verdict,
-    CASE WHEN item_idx IS NULL THEN 'item ' || item_key || ' is not taken'
+    CASE WHEN verdict = $malformed THEN words
+         WHEN item_idx IS NULL THEN 'item ' || item_key || ' is not taken'
          WHEN reason IS NOT NULL THEN 'the row of item ' || item_key || ' ' || words
          ELSE 'item ' || item_key || ' has the row of line ' || coalesce(taken_line, first_line) END, NULL
 FROM judged_vectors WHERE verdict IS NOT NULL;
