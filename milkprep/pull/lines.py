@@ -2,7 +2,7 @@
 
 Promises: every line of the file comes once, in order, numbered from 1 and without its line end; a line beyond the limit is
 reported with its start only and never held whole; gzip is recognised by content, not by name; a file cut short or damaged
-ends in a `SourceError` that says how far reading came. Decompression runs one chunk ahead on a second thread.
+ends in a `SourceError` that says how far reading came. Decompression and splitting run one block ahead on a second thread.
 """
 
 from collections.abc import Generator, Iterator
@@ -21,13 +21,15 @@ from numpy.typing import NDArray
 from schemas.errors import SourceError
 
 CHUNK_BYTES = 4 << 20
-COMPRESSED_BYTES = 1 << 18
+COMPRESSED_BYTES = 1 << 20
 #: The longest line taken, in bytes; the longest real metadata line seen is well under one MiB.
 LINE_LIMIT = 16 << 20
 #: What is kept of a longer one, in bytes.
 START_BYTES = 512
 MAGIC_BYTES = 6
 GZIP_MAGIC = b"\x1f\x8b"
+#: A gzip file that expands to more than this many bytes and times its size is made to fill a disk; real dumps expand 3 to 20 times.
+BOMB_BYTES, BOMB_RATIO = 1 << 30, 200
 LINE_END = ord("\n")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 #: What the decompressor raises; its type hints take the class for an instance of it.
@@ -42,12 +44,14 @@ class Block:
     Args:
         first_line: number of the first of them, from 1.
         data: their bytes, each line with its line end, the last of the file given one where it has none.
+        offsets: (n + 1,): line i is `data[offsets[i] : offsets[i + 1]]`, its line end included.
         too_long: numbers of the lines that are too long; of these `data` holds only the first 512 bytes.
         bytes_read: how much of the file, as it lies on disk, has been read so far.
     """
 
     first_line: int
     data: bytes
+    offsets: NDArray[np.int64]
     too_long: frozenset[int]
     bytes_read: int
 
@@ -56,9 +60,16 @@ class Block:
         """The lines without their ends."""
         return self.data[:-1].split(b"\n")
 
-    def offsets(self) -> NDArray[np.int64]:
-        """(n + 1,): line i is `data[offsets[i] : offsets[i + 1]]`, its line end included."""
-        return _offsets(self.data)
+    @property
+    def n_lines(self) -> int:
+        """How many lines there are."""
+        return len(self.offsets) - 1
+
+
+def block_of(line: bytes, *, number: int) -> Block:
+    """One line, without its end, as a block."""
+    data = line + b"\n"
+    return Block(number, data, np.array([0, len(data)]), frozenset(), 0)
 
 
 def read_blocks(path: Path, *, limit: int = LINE_LIMIT) -> Generator[Block]:
@@ -70,27 +81,13 @@ def read_blocks(path: Path, *, limit: int = LINE_LIMIT) -> Generator[Block]:
 
     Raises:
         SourceError: if the file cannot be read, holds no line, is an archive of another kind, or its gzip data is cut short
-            or damaged; the message names the last line that was read whole.
+            or damaged; the message names the last line that was read whole. Also if it expands beyond belief.
     """
-    splitter = _Splitter(limit)
-    try:
-        for chunk, bytes_read in _read_ahead(path):
-            yield from splitter.feed(chunk, bytes_read=bytes_read)
-        yield from splitter.last(bytes_read=path.stat().st_size)
-    except EOFError as error:
-        raise SourceError(
-            f"{path} is cut short: its gzip data ends somewhere after line {splitter.line}. Download or copy the file again."
-        ) from error
-    except GzipError as error:
-        raise SourceError(
-            f"{path} is damaged: its gzip data cannot be read after line {splitter.line} ({error}). Download or copy it again."
-        ) from error
-    except OSError as error:
-        raise SourceError(
-            f"{path} cannot be read after line {splitter.line}: {error.strerror or error}. Check the file and its permissions."
-        ) from error
-    if splitter.line == 0:
-        raise SourceError(f"{path} is empty: it holds no line. Check that its download finished.")
+    with closing(_blocks(path, limit)) as blocks, ThreadPoolExecutor(max_workers=1, thread_name_prefix="read-ahead") as pool:
+        ahead = pool.submit(next, blocks, None)
+        while block := ahead.result():
+            ahead = pool.submit(next, blocks, None)
+            yield block
 
 
 def first_lines(path: Path, *, n: int) -> list[bytes]:
@@ -110,6 +107,28 @@ def first_lines(path: Path, *, n: int) -> list[bytes]:
             if len(found) >= n:
                 break
     return found
+
+
+def _blocks(path: Path, limit: int) -> Generator[Block]:
+    splitter = _Splitter(limit)
+    try:
+        for chunk, bytes_read in _chunks(path):
+            yield from splitter.feed(chunk, bytes_read=bytes_read)
+        yield from splitter.last(bytes_read=path.stat().st_size)
+    except EOFError as error:
+        raise SourceError(
+            f"{path} is cut short: its gzip data ends somewhere after line {splitter.line}. Download or copy the file again."
+        ) from error
+    except GzipError as error:
+        raise SourceError(
+            f"{path} is damaged: its gzip data cannot be read after line {splitter.line} ({error}). Download or copy it again."
+        ) from error
+    except OSError as error:
+        raise SourceError(
+            f"{path} cannot be read after line {splitter.line}: {error.strerror or error}. Check the file and its permissions."
+        ) from error
+    if splitter.line == 0:
+        raise SourceError(f"{path} is empty: it holds no line. Check that its download finished.")
 
 
 class _Splitter:
@@ -150,27 +169,28 @@ class _Splitter:
 
     def _blocks(self, whole: bytes, bytes_read: int) -> Iterator[Block]:
         """Whole lines as one block, or as several where some of them are too long."""
-        if len(whole) <= self._limit:
-            yield self._block(whole, bytes_read)
-            return
         offsets, done = _offsets(whole), 0
+        if len(whole) <= self._limit:
+            yield self._block(whole, offsets, bytes_read)
+            return
         for at in np.flatnonzero(np.diff(offsets) - 1 > self._limit).tolist():
             start, end = int(offsets[at]), int(offsets[at + 1])
             if start > done:
-                yield self._block(whole[done:start], bytes_read)
+                yield self._block(whole[done:start], _offsets(whole[done:start]), bytes_read)
             yield self._too_long(whole[start : start + START_BYTES], bytes_read)
             done = end
         if done < len(whole):
-            yield self._block(whole[done:], bytes_read)
+            yield self._block(whole[done:], _offsets(whole[done:]), bytes_read)
 
     def _too_long(self, start: bytes, bytes_read: int) -> Block:
         self.line += 1
-        return Block(self.line, start[:START_BYTES] + b"\n", frozenset([self.line]), bytes_read)
+        data = start[:START_BYTES] + b"\n"
+        return Block(self.line, data, np.array([0, len(data)]), frozenset([self.line]), bytes_read)
 
-    def _block(self, data: bytes, bytes_read: int) -> Block:
+    def _block(self, data: bytes, offsets: NDArray[np.int64], bytes_read: int) -> Block:
         first = self.line + 1
-        self.line += data.count(b"\n")
-        return Block(first, data, frozenset(), bytes_read)
+        self.line += len(offsets) - 1
+        return Block(first, data, offsets, frozenset(), bytes_read)
 
 
 def _offsets(data: bytes) -> NDArray[np.int64]:
@@ -178,20 +198,20 @@ def _offsets(data: bytes) -> NDArray[np.int64]:
     return np.concatenate([np.zeros(1, dtype=np.int64), ends + 1])
 
 
-def _read_ahead(path: Path) -> Iterator[tuple[bytes, int]]:
-    """Decompressed chunks, each with the bytes of the file read by then, one chunk ahead of the caller."""
-    with path.open("rb") as raw, ThreadPoolExecutor(max_workers=1, thread_name_prefix="read-ahead") as pool:
+def _chunks(path: Path) -> Iterator[tuple[bytes, int]]:
+    """The text in chunks, each with the bytes of the file read by then."""
+    with path.open("rb") as raw:
         magic = raw.read(MAGIC_BYTES)
         raw.seek(0)
         for start, kind in UNREAD_ARCHIVES.items():
             if magic.startswith(start):
                 raise SourceError(f"{path} is a {kind} archive. Unpack it, or compress it with gzip, and name the result.")
-        chunks = _gunzip(raw) if magic.startswith(GZIP_MAGIC) else iter(partial(raw.read, CHUNK_BYTES), b"")
-        ahead = pool.submit(next, chunks, b"")
-        while chunk := ahead.result():
-            bytes_read = raw.tell()
-            ahead = pool.submit(next, chunks, b"")
-            yield chunk, bytes_read
+        n_bytes = 0
+        for chunk in _gunzip(raw) if magic.startswith(GZIP_MAGIC) else iter(partial(raw.read, CHUNK_BYTES), b""):
+            n_bytes += len(chunk)
+            if n_bytes > max(BOMB_BYTES, BOMB_RATIO * raw.tell()):
+                raise SourceError(f"{path} expands to more than {BOMB_RATIO} times its size; no dump of real records does. Check where it is from.")
+            yield chunk, raw.tell()
 
 
 def _gunzip(raw: BufferedReader) -> Iterator[bytes]:

@@ -13,14 +13,18 @@ import msgspec
 import polars as pl
 import pyarrow as pa
 
-from milkprep.pull.lines import LINE_LIMIT, Block, read_blocks
+from milkprep.pull.lines import LINE_LIMIT, Block, block_of, read_blocks
 from schemas.contracts import RejectReason
+from schemas.errors import SourceError
 from schemas.reporting import Reporter
 from schemas.store import Store
 
 BATCH_ROWS = 50_000
 BATCH_BYTES = 32 << 20
+#: Once so many lines are refused, and they are nearly all, the rest of the file is not read.
+HOPELESS_LINES, HOPELESS_SHARE = 1_000_000, 0.99
 TEXT_START_CHARACTERS = 120
+BLANK = "blank line"
 REJECT_SCHEMA = {"source": pl.String, "line": pl.Int64, "reason": pl.String, "detail": pl.String, "text_start": pl.String}
 TEXTS = pa.list_(pa.large_string())
 ITEM_COLUMNS = {
@@ -65,28 +69,50 @@ class LineShape(Generic[Record]):
         decode: one line to one record; raises `LineError`, `msgspec.DecodeError` or `msgspec.ValidationError`.
         vet: raises `LineError` if one of the records cannot be taken. It sees many at a time, and each alone once one was refused.
         frame: records to rows, in order.
+        block: all lines of a block to rows at once, in order; None from it where one of them has to be looked at by itself.
+            A line that either way can read is taken, and both read the same from it.
     """
 
     table: str
     decode: Callable[[bytes], Record]
     vet: Callable[[list[Record]], None]
     frame: Callable[[list[Record]], pl.DataFrame]
+    block: Callable[[Block], pl.DataFrame | None] | None = None
 
 
 class Rejects:
-    """Refused lines of one file on their way to `staged_rejects`."""
+    """Refused lines of one file on their way to `staged_rejects`: `n` so far, `latest` being why the last one was."""
 
     def __init__(self, store: Store, source: str) -> None:
         self._store = store
         self._source = source
         self._rows: list[tuple[str, int, str, str, str | None]] = []
+        self.n = 0
+        self.latest = ""
 
     def add(self, line: int, reason: RejectReason, detail: str, text: bytes | None = None) -> None:
         """Note one refused line, with the start of its text where there is one."""
         start = None if text is None else text[: 4 * TEXT_START_CHARACTERS].decode("utf-8", "replace")[:TEXT_START_CHARACTERS]
         self._rows.append((self._source, line, reason.value, detail, start))
+        self.n += 1
+        self.latest = detail
         if len(self._rows) >= BATCH_ROWS:
             self.flush()
+
+    def add_empty(self, lines: list[bytes], first: int) -> frozenset[int]:
+        """Note the empty ones among consecutive lines at once: a file may hold millions.
+
+        Returns:
+            Their numbers; `first` is that of the first line.
+        """
+        numbers = [number for number, line in enumerate(lines, first) if not line]
+        if numbers:
+            words = {"source": self._source, "reason": RejectReason.MALFORMED.value, "detail": BLANK, "text_start": ""}
+            frame = pl.DataFrame({"line": numbers}, schema={"line": pl.Int64}).with_columns(pl.lit(text).alias(name) for name, text in words.items())
+            self._store.append("staged_rejects", frame.select(list(REJECT_SCHEMA)))
+            self.n += len(numbers)
+            self.latest = words["detail"]
+        return frozenset(numbers)
 
     def flush(self) -> None:
         """Write what has been noted."""
@@ -97,30 +123,45 @@ class Rejects:
 
 @dataclass(slots=True)
 class _Batch(Generic[Record]):
+    """Rows of one file on their way to its table, whole blocks and single lines."""
+
     store: Store
     shape: LineShape[Record]
+    frames: list[pl.DataFrame] = field(default_factory=list)
     numbers: list[int] = field(default_factory=list)
-    digests: list[int] = field(default_factory=list)
+    lines: list[bytes] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
-    size: int = 0
+    n_bytes: int = 0
 
     def extend(self, numbers: Iterable[int], lines: list[bytes], records: list[Record]) -> None:
         self.numbers.extend(numbers)
-        # Told apart only among lines of the same pair or item within this run: the built-in hash is enough for that.
-        self.digests.extend(map(hash, lines))
+        self.lines.extend(lines)
         self.records.extend(records)
-        self.size += sum(map(len, lines))
-        if self.size >= BATCH_BYTES or len(self.records) >= BATCH_ROWS:
-            self.flush()
+        self._count(sum(map(len, lines)))
+
+    def take(self, block: Block, rows: pl.DataFrame) -> None:
+        lines = pa.LargeBinaryArray.from_buffers(pa.large_binary(), rows.height, [None, pa.py_buffer(block.offsets), pa.py_buffer(block.data)])
+        numbers = pl.int_range(block.first_line, block.first_line + rows.height, dtype=pl.Int64, eager=True)
+        self.frames.append(rows.with_columns(numbers.alias("line"), _digests(pl.Series(lines))))
+        self._count(len(block.data))
 
     def flush(self) -> None:
-        if not self.records:
-            return
-        frame = self.shape.frame(self.records).with_columns(
-            pl.Series("line", self.numbers, dtype=pl.Int64), pl.Series("digest", self.digests, dtype=pl.Int64)
-        )
-        self.store.append(self.shape.table, frame)
-        self.numbers, self.digests, self.records, self.size = [], [], [], 0
+        if self.records:
+            lines = pl.Series(self.lines, dtype=pl.Binary) + pl.Series([b"\n"])
+            self.frames.append(self.shape.frame(self.records).with_columns(pl.Series("line", self.numbers, dtype=pl.Int64), _digests(lines)))
+        if self.frames:
+            self.store.append(self.shape.table, pl.concat(self.frames))
+        self.frames, self.numbers, self.lines, self.records, self.n_bytes = [], [], [], [], 0
+
+    def _count(self, n_bytes: int) -> None:
+        self.n_bytes += n_bytes
+        if self.n_bytes >= BATCH_BYTES or len(self.records) >= BATCH_ROWS:
+            self.flush()
+
+
+def _digests(lines: pl.Series) -> pl.Series:
+    """A number a line, line end included: lines are told apart by it among those of one pair or item, within one run."""
+    return lines.hash().reinterpret(signed=True).alias("digest")
 
 
 def item_rows(rows: Sequence[tuple[object, ...]]) -> pl.DataFrame:
@@ -144,23 +185,35 @@ def stage_lines(store: Store, raw: RawFile, shape: LineShape[Record], *, header_
         The number of lines read, blank ones included.
 
     Raises:
-        SourceError: if the file is empty, damaged or cut short.
+        SourceError: if the file is empty, damaged or cut short, or a million lines were refused and next to none taken.
     """
     batch, rejects, n_lines, done = _Batch(store, shape), Rejects(store, raw.label), 0, 0
     with reporter.progress(f"reading {raw.label}", total=raw.path.stat().st_size, unit="bytes") as progress:
         for block in read_blocks(raw.path):
             _stage_block(block, batch, rejects, header_lines=header_lines)
-            n_lines += len(block.lines)
+            n_lines += block.n_lines
             progress.advance(block.bytes_read - done)
             progress.note(f"{n_lines:,} lines")
             done = block.bytes_read
+            _refuse_hopeless(raw, n_lines, rejects)
     batch.flush()
     rejects.flush()
     return n_lines - header_lines
 
 
+def _refuse_hopeless(raw: RawFile, n_lines: int, rejects: Rejects) -> None:
+    if rejects.n >= HOPELESS_LINES and rejects.n > HOPELESS_SHARE * n_lines:
+        raise SourceError(
+            f"Of the first {n_lines:,} lines of {raw.path} {rejects.n:,} are refused, the last of them because: {rejects.latest}. "
+            "That is not the file that was meant, or it is damaged."
+        )
+
+
 def _stage_block(block: Block, batch: _Batch[Record], rejects: Rejects, *, header_lines: int) -> None:
     skipped = max(0, header_lines + 1 - block.first_line)
+    if not skipped and batch.shape.block and (rows := batch.shape.block(block)) is not None:
+        batch.take(block, rows)
+        return
     lines, first = block.lines[skipped:], block.first_line + skipped
     if not block.too_long:
         try:
@@ -168,14 +221,19 @@ def _stage_block(block: Block, batch: _Batch[Record], rejects: Rejects, *, heade
             return
         except REFUSALS:
             pass  # one of them is refused: find out which
+    empty = rejects.add_empty(lines, first)
     for number, line in enumerate(lines, first):
         if number in block.too_long:
             rejects.add(number, RejectReason.LINE_TOO_LONG, f"longer than {LINE_LIMIT >> 20} MiB", line)
-            continue
-        try:
-            batch.extend([number], [line], _decoded([line], batch.shape))
-        except REFUSALS as error:
-            rejects.add(number, *_verdict(line, error), line)
+        elif number not in empty:
+            try:
+                batch.extend([number], [line], _decoded([line], batch.shape))
+            except REFUSALS as error:
+                alone = block_of(line, number=number)
+                if batch.shape.block and (rows := batch.shape.block(alone)) is not None:  # taken here as among other neighbours
+                    batch.take(alone, rows)
+                else:
+                    rejects.add(number, *_verdict(line, error), line)
 
 
 def _decoded(lines: list[bytes], shape: LineShape[Record]) -> list[Record]:
@@ -193,6 +251,6 @@ def _verdict(line: bytes, error: Exception) -> tuple[RejectReason, str]:
         return RejectReason.NOT_UTF8, f"byte {error.start + 1} is not UTF-8"
     if isinstance(error, RecursionError):
         return RejectReason.MALFORMED, "nested too deeply"
-    if not line.strip():
-        return RejectReason.MALFORMED, "blank line"
+    if line.isspace():
+        return RejectReason.MALFORMED, BLANK
     return (RejectReason.WRONG_TYPE if isinstance(error, msgspec.ValidationError) else RejectReason.MALFORMED), str(error)

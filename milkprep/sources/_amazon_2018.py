@@ -11,12 +11,14 @@ from typing import Annotated
 import msgspec
 import polars as pl
 
-from milkprep.pull import text_cleaning
+from milkprep.pull import json_blocks, text_cleaning
+from milkprep.pull.json_blocks import JsonField
 from milkprep.pull.staging import LineError, LineShape, item_rows
 from schemas.contracts import RejectReason
 
 #: Seconds since 1970 up to the year 9999: milliseconds, as other releases have them, are beyond.
-Seconds = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799)]
+LAST_SECOND = 253_402_300_799
+Seconds = Annotated[int, msgspec.Meta(ge=0, le=LAST_SECOND)]
 Stars = Annotated[float, msgspec.Meta(ge=0, le=5)]
 Texts = str | list[str | None] | None
 
@@ -94,7 +96,13 @@ def _texts(value: Texts) -> list[str]:
     return [text for text in values if text and not text.isspace()]
 
 
-REVIEWS = LineShape("raw_pairs", msgspec.json.Decoder(Review).decode, _vet_reviews, _review_rows)
+REVIEWS = LineShape(
+    "raw_pairs", msgspec.json.Decoder(Review).decode, _vet_reviews, _review_rows,
+    block=json_blocks.reader({
+        "user_key": JsonField("reviewerID", "text", required=True), "item_key": JsonField("asin", "text", required=True),
+        "rating": JsonField("overall", "number", within=(0, 5)), "seconds": JsonField("unixReviewTime", "whole", within=(0, LAST_SECOND)),
+    }),
+)  # fmt: skip
 
 
 def metadata_shape(*, wanted: Collection[str] | None) -> LineShape[Metadata]:

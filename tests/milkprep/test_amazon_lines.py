@@ -7,10 +7,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from raw_files import count, metadata, pull_amazon, rejects, review, table, write_lines
 
-from milkprep.pull import items, pairs
+from milkprep.pull import items, pairs, staging
+from milkprep.pull import lines as lines_of_files
 from milkprep.pull.staging import RawFile, stage_lines
 from milkprep.sources import _amazon_2018
 from schemas.contracts import RejectReason
+from schemas.errors import SourceError
 from schemas.reporting import Silent
 from schemas.store import Store
 
@@ -51,6 +53,28 @@ def test_each_bad_line_has_its_reason_its_number_and_the_start_of_its_text(tmp_p
         assert start == line.decode("utf-8", "replace")[:120]
     assert report.n_interactions == 2
     assert count(report, "reviews.json.gz", "read") == len(BAD_LINES) + 2
+
+
+def test_a_line_is_taken_or_refused_whatever_its_neighbours_are(tmp_path):
+    odd = review("U1", vote=float("nan"))  # no JSON, but in a field nobody reads
+    for at, neighbours in enumerate(([review("U2")], [review("U2"), b"{"])):
+        (tmp_path / str(at)).mkdir()
+        pull_amazon(tmp_path / str(at), [metadata()], [odd, *neighbours])
+    assert rejects(tmp_path / "0") == []
+    assert rejects(tmp_path / "1") == [(3, "malformed")]
+
+
+def test_equal_lines_are_known_as_copies_wherever_they_were_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(lines_of_files, "CHUNK_BYTES", 400)
+    reviews = [review(f"U{n}") for n in range(20)]
+    pull_amazon(tmp_path, [metadata()], [*reviews, b"{", *reviews])
+    assert rejects(tmp_path) == [(21, "malformed"), *((22 + n, "duplicate_line") for n in range(20))]
+
+
+def test_a_file_whose_lines_are_nearly_all_refused_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(staging, "HOPELESS_LINES", 1000)
+    with pytest.raises(SourceError, match=r"Of the first 1,\d\d\d lines of .*reviews.json.gz 1,\d\d\d are refused.*because: blank line"):
+        pull_amazon(tmp_path, [metadata()], [review(), *[b""] * 1500])
 
 
 def test_a_line_beyond_the_limit_is_refused_and_the_next_one_is_taken(tmp_path):

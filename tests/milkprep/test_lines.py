@@ -123,3 +123,13 @@ def test_another_kind_of_archive_is_named(tmp_path):
     file.write_bytes(b"PK\x03\x04rest")
     with pytest.raises(SourceError, match="is a zip archive"):
         list(read_blocks(file))
+
+
+def test_a_gzip_file_that_expands_beyond_belief_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(lines, "BOMB_BYTES", 10 << 20)
+    file = tmp_path / "f.gz"
+    with gzip.open(file, "wb") as stream:
+        for _ in range(40):
+            stream.write(b"\n" * (1 << 20))
+    with pytest.raises(SourceError, match=r"f\.gz expands to more than 200 times its size"):
+        list(read_blocks(file))

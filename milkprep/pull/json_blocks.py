@@ -1,0 +1,95 @@
+"""Whole blocks of JSON lines into columns at once, where nothing in them is out of the ordinary.
+
+Promises: a block is read wholly or not at all (None); what is read of a line does not depend on its neighbours, so the caller can
+find the lines that stand in the way by giving each as a block of its own. Arrow's parser is strict about types and repeated keys; in
+fields nobody reads it lets numbers pass that JSON does not know (NaN), which harms nobody.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.json as arrow_json
+
+from milkprep.pull.lines import Block
+
+#: Smaller than a block, so that all cores parse.
+PARSED_BYTES = 1 << 20
+KINDS = {"text": pa.string(), "whole": pa.int64(), "number": pa.float64()}
+TYPES = {"text": pl.String(), "whole": pl.Int64(), "number": pl.Float32()}
+OPENING, CLOSING = ord("{"), ord("}")
+
+
+@dataclass(frozen=True, slots=True)
+class JsonField:
+    """A field of every record of a file.
+
+    Args:
+        name: its key.
+        kind: `text`, `whole` (a whole number) or `number`; null and absent are missing values of each.
+        required: whether a record without it, or with an empty text, is refused.
+        within: the smallest and the largest number taken.
+    """
+
+    name: str
+    kind: Literal["text", "whole", "number"]
+    required: bool = False
+    within: tuple[float, float] | None = None
+
+
+def reader(columns: Mapping[str, JsonField]) -> Callable[[Block], pl.DataFrame | None]:
+    """A function that reads the blocks of a file.
+
+    Args:
+        columns: name of each column of the frame, and the field it comes from.
+
+    Returns:
+        Block to frame, one row a line in order; None where some line of the block has to be looked at by itself.
+    """
+    schema = pa.schema([(field.name, KINDS[field.kind]) for field in columns.values()])
+    parse = arrow_json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore")
+
+    def read(block: Block) -> pl.DataFrame | None:
+        if not _one_object_a_line(block):
+            return None
+        try:
+            if not block.data.isascii():
+                block.data.decode()
+            table = arrow_json.read_json(pa.py_buffer(block.data), parse_options=parse, read_options=arrow_json.ReadOptions(block_size=PARSED_BYTES))
+        except (UnicodeDecodeError, pa.ArrowInvalid):
+            return None
+        frame = pl.DataFrame(pl.from_arrow(table)).select(
+            pl.col(field.name).cast(TYPES[field.kind]).alias(column) for column, field in columns.items()
+        )
+        taken = frame.height == block.n_lines and all(_taken(frame[column], field) for column, field in columns.items())
+        return frame if taken else None
+
+    return read
+
+
+def _one_object_a_line(block: Block) -> bool:
+    """Whether each line begins and ends as an object does.
+
+    With as many objects as lines, each line then holds exactly one: between the end of a line and the start of the next an
+    object can only be over, for inside of one a closing bracket is never followed by an opening one.
+    """
+    if block.too_long:
+        return False
+    text, offsets = np.frombuffer(block.data, dtype=np.uint8), block.offsets
+    return bool(np.diff(offsets).min() > len("{}") and (text[offsets[:-1]] == OPENING).all() and (text[offsets[1:] - 2] == CLOSING).all())
+
+
+def _taken(values: pl.Series, field: JsonField) -> bool:
+    if field.required and (values.null_count() or (values == "").any()):
+        return False
+    if field.kind == "number" and not values.is_finite().all():
+        return False
+    low, high = values.min(), values.max()
+    if field.within is None or low is None:
+        return True
+    assert isinstance(low, int | float)
+    assert isinstance(high, int | float)
+    return field.within[0] <= low and high <= field.within[1]
