@@ -105,6 +105,14 @@ def make_current_inside(store: Store, feature_set: FeatureSet) -> None:
     show(store, feature_set)
 
 
+def show_inside(store: Store, modality: Modality, feature_set_id: int | None) -> None:
+    """Show another finished set of a modality, or none, after the one that was shown has gone; call inside a transaction."""
+    if feature_set_id is None:
+        store.run(queries.load("schemas.sql", "vectors.sql")["show_nothing"].format(modality=modality.value))
+        return
+    make_current_inside(store, _from_row(store.query(_sql()["by_id"], feature_set_id=feature_set_id).row(0, named=True)))
+
+
 def show(store: Store, feature_set: FeatureSet) -> None:
     """Make `features_<modality>` read this set."""
     template = queries.load("schemas.sql", "vectors.sql")["show"]

@@ -6,14 +6,14 @@ appear in one transaction.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
 import polars as pl
 
-from milkprep.pull import pull_report
+from milkprep.pull import pull_report, replacing
 from milkprep.pull.input_files import PullRequest
 from milkprep.pull.pull_report import PullReport
 from schemas import __version__, fingerprint, queries
@@ -72,26 +72,26 @@ def earlier_report(store: Store, request: PullRequest, *, replace: bool = False)
     """
     earlier = store.query(_sql()["latest_pull"]).to_dicts()
     if not earlier:
-        if store.query(_sql()["holds_anything"]).item():
-            raise DataError(f"{store.path} already holds a catalogue that no pull made. Name another file with --store.")
+        if store.query(_sql()["holds_anything"]).item() and not replace:
+            raise DataError(f"{store.path} already holds a catalogue that no pull made. Name another file with --store, or give --replace.")
         return None
     held = earlier[0]
     if held["fingerprint"] == request.fingerprint:
         return pull_report.from_json(str(held["source"]), json.loads(held["report"]), changed=False)
     if replace:
         return None
-    files = " and ".join(Path(file["path"]).name for file in json.loads(held["inputs"]))
-    settings = ", ".join(f"{name} {value}" for name, value in json.loads(held["parameters"]).items() if isinstance(value, int | str))
+    differing = "; ".join(replacing.differences(held, request))
     raise DataError(
-        f"{store.path} already holds {held['source']} from {files} ({settings}), and this pull differs in files or settings. "
-        "Name another file with --store."
+        f"{store.path} already holds {held['source']}, of another pull: {differing}. To take its place give --replace (vectors of content that is still there "
+        "stay, splits go); to keep both name another file with --store."
     )
 
 
 def write(
-    store: Store, request: PullRequest, *, n_lines: Mapping[str, int], extra: Mapping[tuple[str, str], int], write_items: Callable[[], None]
-) -> PullReport:
-    """Everything staged into the catalogue, in one transaction.
+    store: Store, request: PullRequest, *, n_lines: Mapping[str, int], extra: Mapping[tuple[str, str], int], write_items: Callable[[], None],
+    notes: Sequence[str] = (),
+) -> PullReport:  # fmt: skip
+    """Everything staged into the catalogue, in one transaction; what the store held before gives way.
 
     Args:
         store: open for writing, with `pairs`, `kept_items`, `staged_items` and `staged_rejects` ready.
@@ -99,27 +99,31 @@ def write(
         n_lines: lines read of each file, by label.
         extra: further counts for the report, by label and rule.
         write_items: writes items, assets and whatever else the source has; called inside the transaction.
+        notes: sentences for the report.
 
     Raises:
         DataError: if no interaction is left.
     """
     sql = _sql()
     with store.transaction():
+        replaced = replacing.clear(store) if store.query(sql["holds_anything"]).item() else None
         store.run(sql["number_kept_users"])
         store.run(sql["write_users"])
         write_items()
         store.run(sql["write_interactions"])
         store.run(sql["write_rejects"])
+        catalogue = catalogue_fingerprint(store)  # of what the pull itself brings, whatever was extracted before
+        told = [*notes, *(replacing.restore(store, replaced) if replaced else [])]
         steps = pull_report.steps(n_lines, extra, store.query(sql["count_rejects"]))
-        report = {**store.query(sql["count_tables"]).to_dicts()[0], "steps": steps.to_dicts()}
+        report = {**store.query(sql["count_tables"]).to_dicts()[0], "steps": steps.to_dicts(), "notes": list(notes)}
         if not report["n_interactions"]:
             raise DataError(f"No interaction is left, so nothing was stored. {pull_report.why_nothing(steps)}")
         store.run(
             sql["record_pull"], source=request.source, parameters=json.dumps(dict(request.parameters)),
             inputs=json.dumps([{name: asdict(file)[name] for name in INPUT_COLUMNS} for file in request.inputs]), fingerprint=request.fingerprint,
-            catalogue_fingerprint=catalogue_fingerprint(store), report=json.dumps(report), toolkit_version=__version__,
+            catalogue_fingerprint=catalogue, report=json.dumps(report), toolkit_version=__version__,
         )  # fmt: skip
-    return pull_report.from_json(request.source, report, changed=True)
+    return pull_report.from_json(request.source, {**report, "notes": told}, changed=True)
 
 
 def catalogue_fingerprint(store: Store) -> str:

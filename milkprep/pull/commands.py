@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -79,6 +79,34 @@ def prepared(
     _tell_pull(console, report, store=store, as_json=as_json)
 
 
+@app.command(epilog="Example: python cli.py pull tiktok --interactions final_track2_train.txt --titles track2_title.txt --core 3 --store shorts.duckdb")
+def tiktok(
+    ctx: typer.Context,
+    interactions: Annotated[Path, typer.Option(help="final_track<n>_train.txt: tab separated, no header, 12 whole numbers a line.")],
+    titles: Annotated[Path | None, typer.Option(help="track<n>_title.txt: bags of words; embedded by TF-IDF and truncated SVD.")] = None,
+    video: Annotated[Path | None, typer.Option(help="track2_video_features.txt: what is seen, 128 numbers a video.")] = None,
+    audio: Annotated[Path | None, typer.Option(help="track2_audio_features.txt: what is heard, 128 numbers a video.")] = None,
+    faces: Annotated[Path | None, typer.Option(help="track<n>_face_attrs.txt: kept as the table faces.")] = None,
+    positive: Annotated[Literal["finish", "like"], typer.Option(help="What makes a view an interaction.")] = "finish",
+    text_width: Annotated[int, typer.Option(min=1, help="Length of the vectors of titles.")] = 128,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the truncated SVD.")] = 0,
+    store: StorePath = DEFAULT_STORE,
+    core: Core = 5,
+    keep_all_items: Annotated[bool, typer.Option("--keep-all-items", help="Keep every video that a file names.")] = False,
+    replace: Replace = False,
+    as_json: AsJson = False,
+) -> None:
+    """Pull the short-video files of the ICME 2019 challenge (ByteDance, TikTok)."""
+    from milkprep.sources import tiktok as source
+
+    console: Console = ctx.obj
+    report = source.pull(
+        store, interactions=interactions, titles=titles, video=video, audio=audio, faces=faces, positive=positive, text_width=text_width,
+        seed=seed, core=core, keep_all_items=keep_all_items, replace=replace, reporter=console,
+    )  # fmt: skip
+    _tell_pull(console, report, store=store, as_json=as_json)
+
+
 def _features(given: list[str]) -> dict[Modality, Path]:
     found: dict[Modality, Path] = {}
     for text in given:
@@ -97,5 +125,7 @@ def _tell_pull(console: Console, report: "PullReport", *, store: Path, as_json: 
         return
     console.table(report.steps, title="what each rule did")
     console.say(f"{store} holds {report.n_users} users, {report.n_items} items, {report.n_interactions} interactions.")
+    for note in report.notes:
+        console.say(note)
     if not report.changed:
         console.say("It held exactly this before: nothing changed.")

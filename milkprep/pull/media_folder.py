@@ -19,7 +19,7 @@ SUFFIXES = {
     Modality.VISUAL: ("images", ("jpg", "jpeg", "png", "webp", "gif")),
     Modality.AUDIO: ("audio", ("wav", "mp3", "flac", "ogg", "m4a")),
 }
-FRAME_SCHEMA = {"item_key": pl.String, "modality": pl.String, "position": pl.Int32, "location": pl.String}
+FRAME_SCHEMA = {"item_key": pl.String, "modality": pl.String, "position": pl.Int32, "location": pl.String, "content_sha256": pl.String}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class MediaFolder:
 
     Args:
         files: one row a file: `item_key` (its name without suffix), `modality`, `position` among the files of that item,
-            `location` (absolute path).
+            `location` (absolute path), `content_sha256` (NULL where it cannot be read).
         listing: `images` or `audio`, name and SHA-256 of each file, sorted; None for the digest of one that cannot be read.
     """
 
@@ -51,7 +51,7 @@ def read(folder: Path, *, reporter: Reporter) -> MediaFolder:
     require_folder(folder, flag="--media")
     if not any((folder / name).is_dir() for name, _ in SUFFIXES.values()):
         raise BadValue(f"{folder} holds neither images/ nor audio/. --media needs files named images/<asin>.jpg or audio/<asin>.wav.")
-    rows: list[tuple[str, str, int, str]] = []
+    rows: list[tuple[str, str, int, str, str | None]] = []
     listing: list[list[str | None]] = []
     found = [(modality, name, _media_files(folder / name, suffixes)) for modality, (name, suffixes) in SUFFIXES.items()]
     with reporter.progress("fingerprinting media", total=sum(len(files) for *_, files in found), unit="files") as progress:
@@ -60,8 +60,9 @@ def read(folder: Path, *, reporter: Reporter) -> MediaFolder:
             for entry in files:
                 key = entry.name.rpartition(".")[0]
                 position = positions[key] = positions.get(key, -1) + 1
-                rows.append((key, modality.value, position, str(Path(entry.path).absolute())))
-                listing.append([name, entry.name, _digest(Path(entry.path))])
+                sha256 = _digest(Path(entry.path))
+                rows.append((key, modality.value, position, str(Path(entry.path).absolute()), sha256))
+                listing.append([name, entry.name, sha256])
                 progress.advance()
     return MediaFolder(pl.DataFrame(rows, schema=FRAME_SCHEMA, orient="row"), listing)
 

@@ -17,6 +17,7 @@ RULES = {
     "duplicate_line": "dropped: an exact copy of an earlier line",
     "duplicate_item": "dropped: another line for the same item",
     "duplicate_pair": "dropped: the same user and item at another time",
+    "not_positive": "dropped: a view that is no interaction, as it was not finished or not liked",
     "below_core": "dropped: the user or the item has too few interactions",
     "no_interactions": "dropped: an item without interactions",
     "not_finite": "dropped: a vector with values that are not finite",
@@ -29,6 +30,8 @@ RULES = {
     "not_in_metadata": "items taken that the metadata does not describe",
     "media_without_item": "media files that belong to no item taken",
 }
+#: Rules that drop sound lines by the million, so that only their number is kept: no rows of `rejects`.
+COUNTED_ONLY = ("not_positive",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class PullReport:
         steps: one row a file and rule that applied: `file`, `rule`, `in_words`, `count`. Of each file the lines `read` are
             those `taken` plus all that were dropped.
         changed: False when the store already held exactly this.
+        notes: what a reader should know besides, in sentences: what was guessed, what was replaced.
     """
 
     source: str
@@ -51,6 +55,7 @@ class PullReport:
     n_interactions: int
     steps: pl.DataFrame
     changed: bool
+    notes: tuple[str, ...] = ()
 
 
 def steps(n_lines: Mapping[str, int], extra: Mapping[tuple[str, str], int], rejected: pl.DataFrame) -> pl.DataFrame:
@@ -67,9 +72,10 @@ def steps(n_lines: Mapping[str, int], extra: Mapping[tuple[str, str], int], reje
     rows = []
     for file, n_read in n_lines.items():
         dropped = {reason: n for source, reason, n in rejected.iter_rows() if source == file}
+        dropped |= {rule: n for (of, rule), n in extra.items() if of == file and rule in COUNTED_ONLY and n}
         counts = {"read": n_read, **dropped, "taken": n_read - sum(dropped.values())}
         rows += [(file, rule, words, counts[rule]) for rule, words in RULES.items() if rule in counts]
-    rows += [(file, rule, RULES[rule], n) for (file, rule), n in extra.items() if n]
+    rows += [(file, rule, RULES[rule], n) for (file, rule), n in extra.items() if n and rule not in COUNTED_ONLY]
     return pl.DataFrame(rows, schema=STEP_SCHEMA, orient="row")
 
 
@@ -83,4 +89,5 @@ def why_nothing(report_steps: pl.DataFrame) -> str:
 def from_json(source: str, report: Mapping[str, Any], *, changed: bool) -> PullReport:
     """The report that `pulls.report` holds."""
     counts = {name: int(report[name]) for name in ("n_users", "n_items", "n_interactions")}
-    return PullReport(source=source, **counts, steps=pl.DataFrame(report["steps"], schema=STEP_SCHEMA, orient="row"), changed=changed)
+    steps_told = pl.DataFrame(report["steps"], schema=STEP_SCHEMA, orient="row")
+    return PullReport(source=source, **counts, steps=steps_told, changed=changed, notes=tuple(report.get("notes", ())))

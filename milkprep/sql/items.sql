@@ -8,7 +8,9 @@ CREATE OR REPLACE TEMP TABLE staged_items (
     title_reason VARCHAR, description_reason VARCHAR, picture_reason VARCHAR,  -- in words, where there is none
     digest BIGINT NOT NULL
 );
-CREATE OR REPLACE TEMP TABLE staged_media (item_key VARCHAR NOT NULL, modality VARCHAR NOT NULL, position INTEGER NOT NULL, location VARCHAR NOT NULL);
+CREATE OR REPLACE TEMP TABLE staged_media (
+    item_key VARCHAR NOT NULL, modality VARCHAR NOT NULL, position INTEGER NOT NULL, location VARCHAR NOT NULL, content_sha256 VARCHAR
+);
 CREATE OR REPLACE TEMP TABLE kept_items (item_idx INTEGER NOT NULL, item_key VARCHAR NOT NULL, line BIGINT);
 
 -- name: find_repeated_items
@@ -70,7 +72,7 @@ ORDER BY k.item_idx, t.position;
 
 -- name: write_media_assets
 INSERT INTO assets
-SELECT k.item_idx, m.modality, m.position, m.location, NULL, 'pending', 'file not read yet'
+SELECT k.item_idx, m.modality, m.position, m.location, m.content_sha256, 'pending', 'file not read yet'
 FROM kept_items AS k JOIN staged_media AS m USING (item_key)
 WHERE m.modality = $modality ORDER BY k.item_idx, m.position;
 

@@ -8,6 +8,10 @@ SELECT feature_set_id, finished_at IS NOT NULL AS finished FROM feature_sets WHE
 SELECT feature_set_id, modality, encoder, weights, weights_sha256, width, pooling, parameters, versions, fingerprint
 FROM feature_sets WHERE is_current ORDER BY modality;
 
+-- name: by_id
+SELECT feature_set_id, modality, encoder, weights, weights_sha256, width, pooling, parameters, versions, fingerprint
+FROM feature_sets WHERE feature_set_id = $feature_set_id;
+
 -- name: latest_of_encoder
 -- The feature set of a modality that an encoder finished last.
 SELECT feature_set_id, modality, encoder, weights, weights_sha256, width, pooling, parameters, versions, fingerprint

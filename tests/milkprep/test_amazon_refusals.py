@@ -141,11 +141,17 @@ def test_a_second_pull_of_the_same_content_changes_nothing(tmp_path):
     assert (tmp_path / "s.duckdb").read_bytes() == before
 
 
-@pytest.mark.parametrize("change", [{"core": 1}, {"keep_all_items": True}, {"reviews": [*GOOD_REVIEWS, review("U2")]}])
-def test_a_store_that_holds_another_pull_is_refused_and_kept(tmp_path, change):
+CHANGES = [
+    ({"core": 1}, "core was 0 and is 1"),
+    ({"keep_all_items": True}, "keep all items was False and is True"),
+    ({"reviews": [*GOOD_REVIEWS, review("U2")]}, r"reviews\.json\.gz has other content"),
+]
+
+
+@pytest.mark.parametrize(("change", "told"), CHANGES)
+def test_a_store_that_holds_another_pull_is_refused_and_kept(tmp_path, change, told):
     pull_amazon(tmp_path, GOOD_ITEMS, GOOD_REVIEWS)
-    held = r"already holds amazon-2018 from meta\.json\.gz and reviews\.json\.gz \(release 2018, core 0, keep_all_items False\)"
-    with pytest.raises(DataError, match=rf"{held}.*Name another file with --store"):
+    with pytest.raises(DataError, match=rf"already holds amazon-2018, of another pull: {told}.*--replace.*name another file with --store"):
         pull_amazon(tmp_path, GOOD_ITEMS, **{"reviews": GOOD_REVIEWS, **change})
     assert table(tmp_path, "SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM pulls)") == [(1, 1)]
 

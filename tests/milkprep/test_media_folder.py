@@ -78,7 +78,7 @@ def test_another_picture_makes_another_pull(tmp_path, media):
     assert pull_amazon(tmp_path, *arguments, media=media).changed
     assert not pull_amazon(tmp_path, *arguments, media=media).changed
     (media / "images" / "I1.jpg").write_bytes(b"another and longer picture")
-    with pytest.raises(DataError, match="already holds amazon-2018"):
+    with pytest.raises(DataError, match="already holds amazon-2018.*pictures, sound or video beside the raw files changed"):
         pull_amazon(tmp_path, *arguments, media=media)
 
 
@@ -100,7 +100,7 @@ def test_another_picture_of_the_same_size_and_time_makes_another_pull(tmp_path, 
     details = picture.stat()
     picture.write_bytes(picture.read_bytes()[::-1])
     os.utime(picture, ns=(details.st_atime_ns, details.st_mtime_ns))
-    with pytest.raises(DataError, match="already holds amazon-2018"):
+    with pytest.raises(DataError, match="already holds amazon-2018.*pictures, sound or video beside the raw files changed"):
         pull_amazon(tmp_path, *arguments, media=media)
 
 
@@ -108,7 +108,7 @@ def test_media_at_another_place_make_another_pull_as_the_store_holds_their_place
     arguments = ([metadata("I1")], [review()])
     pull_amazon(tmp_path, *arguments, media=media)
     shutil.copytree(media, tmp_path / "copy")
-    with pytest.raises(DataError, match=r"already holds amazon-2018 .*media .*/media\)"):
+    with pytest.raises(DataError, match=r"already holds amazon-2018, of another pull: media was .*/media and is .*/copy\."):
         pull_amazon(tmp_path, *arguments, media=tmp_path / "copy")
 
 
