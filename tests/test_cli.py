@@ -50,13 +50,28 @@ def workplace(tmp_path_factory):
     pairs = sorted({(int(u), int(i)) for u, i in zip(generator.integers(30, size=600), generator.integers(60, size=600), strict=True)})
     (folder / "tiktok.inter").write_text("userID\titemID\tx_label\n" + "".join(f"{u}\t{i}\t0\n" for u, i in pairs))
     (folder / "rows.csv").write_text("a,b\n1,2\n")
+    (folder / "final_track2_train.txt").write_text("".join(f"{u}\t1\t{i}\t1\t1\t0\t1\t0\t-1\t1\t9\t9\n" for u, i in pairs))
+    (folder / "track2_title.txt").write_text(
+        "".join(f'{{"item_id": {i}, "title_features": {{"{i % 7}": 1, "{i % 3 + 7}": 1}}}}\n' for i in range(60))
+    )
     np.save(folder / "image_feat.npy", generator.normal(size=(60, 8)).astype("float16"))
     return folder
 
 
 def test_the_examples_of_the_help_run_in_the_order_of_the_work(workplace, monkeypatch):
     monkeypatch.chdir(workplace)
-    order = [("pull", "amazon"), ("pull", "prepared"), ("extract",), ("build-splits",), ("train",), ("runs",), ("status",), ("check",), ("sql",)]
+    order = [
+        ("pull", "amazon"),
+        ("pull", "prepared"),
+        ("pull", "tiktok"),
+        ("extract",),
+        ("build-splits",),
+        ("train",),
+        ("runs",),
+        ("status",),
+        ("check",),
+        ("sql",),
+    ]
     missing = {(name,) for name in GROUP.commands} - {words[:1] for words in order} - {("demo",)}
     assert not missing, f"commands without a place here: {missing}"
     for words in order:
@@ -166,6 +181,13 @@ MISTAKES = {
     "a features flag without a modality": (["pull", "prepared", "--interactions", "WORK/tiktok.inter", "--features", "x.npy"], 2, "MODALITY=FILE"),
     "a file that is not there": (["pull", "prepared", "--interactions", "nowhere.inter"], 2, "nowhere.inter"),
     "a file of wrong columns": (["pull", "prepared", "--interactions", "WORK/cut.json.gz"], 1, "cut.json.gz"),
+    "no views": (["pull", "tiktok", "--interactions", "WORK/rows.csv"], 1, "Needed are 12 whole numbers separated by tabs"),
+    "titles that are none": (
+        ["pull", "tiktok", "--interactions", "WORK/final_track2_train.txt", "--titles", "WORK/rows.csv"],
+        1,
+        "another kind of file than --titles reads",
+    ),
+    "neither finished nor liked": (["pull", "tiktok", "--interactions", "WORK/final_track2_train.txt", "--positive", "share"], 2, "share"),
     "a truncated gzip": (["pull", "amazon", "--metadata", "WORK/meta.json.gz", "--reviews", "WORK/cut.json.gz"], 1, "cut short"),
     "swapped files": (["pull", "amazon", "--metadata", "WORK/reviews.json.gz", "--reviews", "WORK/meta.json.gz"], 1, "reviews.json.gz"),
     "an unknown release": (

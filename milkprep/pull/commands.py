@@ -79,9 +79,7 @@ def prepared(
     _tell_pull(console, report, store=store, as_json=as_json)
 
 
-@app.command(
-    epilog="Example: python cli.py pull tiktok --interactions final_track2_train.txt --titles track2_title.txt --core 3 --store shorts.duckdb"
-)
+@app.command(epilog="Example: python cli.py pull tiktok --interactions final_track2_train.txt --titles track2_title.txt --store shorts.duckdb")
 def tiktok(
     ctx: typer.Context,
     interactions: Annotated[Path, typer.Option(help="final_track<n>_train.txt: tab separated, no header, 12 whole numbers a line.")],

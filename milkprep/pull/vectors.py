@@ -1,8 +1,8 @@
 """Ready-made vectors that name their item, from a stream of batches into a feature set with its assets and rejects.
 
-Promises: no more than one batch of vectors is held; equal vectors are stored once, and contents that the set holds already not
-again; of several rows for an item the first that can be used is taken; every row that is not used is a row of `staged_rejects`;
-every item that is kept has an asset, which says why where there is no vector. A row of zeros only stands for a missing vector.
+Promises: no more than one batch of vectors is held; equal vectors are stored once, contents that the set holds already not again,
+and those it no longer needs go; of several rows for an item the first that can be used is taken; every row that is not used is a row
+of `staged_rejects`; every item that is kept has an asset, which says why where there is no vector. Zeros only stand for no vector.
 """
 
 import hashlib
@@ -114,6 +114,8 @@ def write(
     """
     started, sql = time.monotonic(), _sql()
     made = feature_sets.register_inside(store, modality, identity)
+    table = feature_sets.vectors_table(made)
+    held_some = store.query(sql["count_held"].format(vectors=table)).item() > 0
     store.run(sql["create"])
     store.run(sql["forget_rows"], feature_set_id=made.feature_set_id)
     n_rows = 0
@@ -128,6 +130,8 @@ def write(
     store.run(sql["find_assets"], modality=modality.value, source=label, absent=absent or f"not in {label}")
     store.run(sql["write_assets"], modality=modality.value, location=location or label)
     store.run(sql["write_rows"], feature_set_id=made.feature_set_id)
+    if held_some:
+        store.run(sql["forget_contents"].format(vectors=table))
     store.run(sql["forget"])
     feature_sets.finish_inside(store, made, n_failed=n_failed, seconds=time.monotonic() - started)
     return Imported(n_rows, n_taken, n_failed)

@@ -81,7 +81,7 @@ def _rules(values: NDArray[np.int64]) -> list[tuple[str, str, NDArray[np.bool_]]
 
 def _rows(values: NDArray[np.int64], positive: Positive) -> pl.DataFrame:
     picked = values[:, [COLUMNS.index(name) for name in ("uid", "item_id", positive)]]  # (n, 3)
-    return pl.DataFrame(picked, schema=dict.fromkeys(ROWS, pl.Int64)).with_columns(pl.col("positive") == 1)
+    return pl.DataFrame(picked, schema=dict.fromkeys(ROWS, pl.Int64), orient="row").with_columns(pl.col("positive") == 1)
 
 
 def _block_reader(positive: Positive) -> Callable[[Block], pl.DataFrame | None]:

@@ -30,7 +30,7 @@ LIBRARIES = ("scikit-learn", "scipy", "numpy")
 #: Most words that have a column, the most frequent ones, and most titles that are fitted: together they bound what is held.
 MOST_WORDS, MOST_TITLES = 100_000, 200_000
 PAGE_ITEMS = 20_000
-ITERATIONS = 5
+ITERATIONS = 10
 #: A title of length 1 that is left with less lies outside of the components.
 SHORTEST = 1e-6
 OUTSIDE = "lies outside of the components that are kept"
@@ -45,7 +45,7 @@ class _Fit:
     parameters: dict[str, object]
 
 
-def write(store: Store, *, titles: str, width: int, seed: int, reporter: Reporter) -> None:
+def write(store: Store, *, titles: str, width: int, seed: int, reporter: Reporter) -> list[str]:
     """Store vectors of `title_words` as the current text feature set. Call inside a transaction.
 
     Args:
@@ -54,6 +54,9 @@ def write(store: Store, *, titles: str, width: int, seed: int, reporter: Reporte
         width: wanted length of the vectors; lowered to what the titles allow.
         seed: of the randomised SVD, and of the sample where there are too many titles.
         reporter: told the titles read.
+
+    Returns:
+        Notes for the report, where the vectors are not as they were wanted.
 
     Raises:
         SourceError: if no item has a title.
@@ -68,6 +71,9 @@ def write(store: Store, *, titles: str, width: int, seed: int, reporter: Reporte
         store, Modality.TEXT, identity, batches=_batches(store, fit), label=TABLE, absent=f"not in {titles}", reporter=reporter, total=n_titles
     )
     store.run(_sql()["explain_empty_titles"], reason=f"its title in {titles} has no words")
+    return (
+        [f"The titles in {titles} span {identity.width} dimensions, so their vectors have that width, not {width}."] if identity.width < width else []
+    )
 
 
 def _fitted(store: Store, *, n_titles: int, n_words: int, width: int, seed: int, reporter: Reporter) -> _Fit:

@@ -146,8 +146,9 @@ def _pull(
         if role in files:
             store.run(sql["reject_without_item"].format(table=table), source=files[role].label)
     sha256 = {role: file.sha256 for role, file in zip(files, request.inputs, strict=True)}
-    write_items = partial(_write_items, store, files, sha256, settings, reporter)
-    return catalogue.write(store, request, n_lines=n_lines, extra=extra, write_items=write_items)
+    notes: list[str] = []
+    write_items = partial(_write_items, store, files, sha256, settings, notes, reporter)
+    return catalogue.write(store, request, n_lines=n_lines, extra=extra, write_items=write_items, notes=notes)
 
 
 def _drop_repeats(store: Store, table: str, *, source: str) -> None:
@@ -157,7 +158,7 @@ def _drop_repeats(store: Store, table: str, *, source: str) -> None:
     store.run(sql["drop_repeats"].format(table=table))
 
 
-def _write_items(store: Store, files: dict[str, RawFile], sha256: dict[str, str], settings: _Settings, reporter: Reporter) -> None:
+def _write_items(store: Store, files: dict[str, RawFile], sha256: dict[str, str], settings: _Settings, notes: list[str], reporter: Reporter) -> None:
     sql = _sql()
     for name in ("write_items", "write_title_words", "write_faces"):
         store.run(sql[name])
@@ -169,7 +170,7 @@ def _write_items(store: Store, files: dict[str, RawFile], sha256: dict[str, str]
             identity = vectors.imported(label, sha256=sha256[role], width=WIDTH)
             vectors.write(store, modality, identity, batches=_batches(store, modality), label=label, reporter=reporter)
     if "titles" in files:
-        _title_vectors.write(store, titles=files["titles"].label, width=settings.text_width, seed=settings.seed, reporter=reporter)
+        notes += _title_vectors.write(store, titles=files["titles"].label, width=settings.text_width, seed=settings.seed, reporter=reporter)
 
 
 def _batches(store: Store, modality: Modality) -> Iterator[VectorRows]:

@@ -35,6 +35,13 @@ FROM judged_vectors WHERE verdict IS NOT NULL;
 SELECT min(place) AS place, content_sha256 FROM judged_vectors ANTI JOIN {vectors} USING (content_sha256)
 WHERE verdict IS NULL GROUP BY content_sha256 ORDER BY place;
 
+-- name: count_held
+SELECT count(*) AS n FROM {vectors};
+
+-- name: forget_contents
+-- What only items of an earlier catalogue needed.
+DELETE FROM {vectors} WHERE content_sha256 NOT IN (SELECT content_sha256 FROM taken_vectors);
+
 -- name: forget_rows
 -- What an earlier catalogue pointed at this set.
 DELETE FROM feature_rows WHERE feature_set_id = $feature_set_id;

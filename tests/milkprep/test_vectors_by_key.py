@@ -136,13 +136,13 @@ def test_assets_come_after_those_an_item_has_already(store):
     assert {name for name, rows in store.violations().items() if rows.height} == set()
 
 
-def test_a_set_that_is_there_already_takes_only_contents_it_lacks(store):
+def test_a_set_that_is_there_already_takes_only_contents_it_lacks_and_drops_those_no_item_has(store):
     write(store, batch(("a", [1, 2]), ("b", [3, 4])))
     store.run("DELETE FROM assets")
     keep(store, "bxy")  # another catalogue, the same file
     write(store, batch(("x", [5, 6]), ("b", [3, 4])))
     assert shown(store) == [("b", [3, 4]), ("x", [5, 6])]
-    assert store.query("SELECT count(*), count(DISTINCT content_sha256) FROM vectors_1").row(0) == (3, 3)
+    assert store.query("SELECT count(*), count(DISTINCT content_sha256) FROM vectors_1").row(0) == (2, 2)
     assert store.query("SELECT count(*) FROM feature_sets").item() == 1
     assert {name for name, rows in store.violations().items() if rows.height} == set()
 

@@ -24,6 +24,10 @@ PLANTS = {
         "UPDATE feature_sets SET is_current = false WHERE modality = 'visual'",
     ],
     "every_split_item_has_one_part": ["INSERT INTO split_items VALUES (1, 3, 'train')"],
+    "faces_belong_to_items": [
+        "INSERT INTO faces VALUES (99, 0, 1, 0.5, 0, 0, 1, 1)",
+        "INSERT INTO faces VALUES (0, 0, 1, 0.5, 0, 0, 1, 1), (0, 0, 0, 0.5, 0, 0, 1, 1)",
+    ],
     "failed_assets_state_a_reason": [
         "UPDATE assets SET reason = NULL WHERE status = 'absent'",
         "UPDATE assets SET reason = '' WHERE status = 'not_fetched'",
@@ -50,6 +54,11 @@ PLANTS = {
         "UPDATE vectors_1 SET vector = ['nan'::FLOAT, 1] WHERE content_sha256 = 't1'",
         "UPDATE vectors_1 SET vector = ['inf'::FLOAT, 1] WHERE content_sha256 = 't1'",
         "UPDATE vectors_1 SET vector = [NULL, 1] WHERE content_sha256 = 't1'",
+    ],
+    "title_words_belong_to_items": [
+        "INSERT INTO title_words VALUES (99, 1, 1)",
+        "INSERT INTO title_words VALUES (0, 1, 0)",
+        "INSERT INTO title_words VALUES (0, 1, 1), (0, 1, 2)",
     ],
     "user_ids_are_dense": ["UPDATE users SET user_idx = 5 WHERE user_idx = 1", "UPDATE users SET user_key = 'anna'"],
     "visual_vectors_are_finite_and_not_zero": ["UPDATE vectors_2 SET vector = [0, 0]", "UPDATE vectors_2 SET vector = ['-inf'::FLOAT, 1]"],
