@@ -16,10 +16,8 @@ import pyarrow.json as arrow_json
 
 from milkprep.pull.lines import Block
 
-#: Smaller than a block, so that all cores parse.
-PARSED_BYTES = 1 << 20
-KINDS = {"text": pa.string(), "whole": pa.int64(), "number": pa.float64()}
-TYPES = {"text": pl.String(), "whole": pl.Int64(), "number": pl.Float32()}
+KINDS = {"text": pa.string(), "texts": pa.list_(pa.string()), "whole": pa.int64(), "number": pa.float64()}
+TYPES = {"text": pl.String(), "texts": pl.List(pl.String), "whole": pl.Int64(), "number": pl.Float32()}
 OPENING, CLOSING = ord("{"), ord("}")
 
 
@@ -29,13 +27,13 @@ class JsonField:
 
     Args:
         name: its key.
-        kind: `text`, `whole` (a whole number) or `number`; null and absent are missing values of each.
+        kind: `text`, `texts` (a list of them), `whole` (a whole number) or `number`; null and absent are missing values of each.
         required: whether a record without it, or with an empty text, is refused.
         within: the smallest and the largest number taken.
     """
 
     name: str
-    kind: Literal["text", "whole", "number"]
+    kind: Literal["text", "texts", "whole", "number"]
     required: bool = False
     within: tuple[float, float] | None = None
 
@@ -58,7 +56,8 @@ def reader(columns: Mapping[str, JsonField]) -> Callable[[Block], pl.DataFrame |
         try:
             if not block.data.isascii():
                 block.data.decode()
-            table = arrow_json.read_json(pa.py_buffer(block.data), parse_options=parse, read_options=arrow_json.ReadOptions(block_size=PARSED_BYTES))
+            whole = arrow_json.ReadOptions(use_threads=False, block_size=len(block.data) + 1)  # the caller has a thread a block
+            table = arrow_json.read_json(pa.py_buffer(block.data), parse_options=parse, read_options=whole)
         except (UnicodeDecodeError, pa.ArrowInvalid):
             return None
         frame = pl.DataFrame(pl.from_arrow(table)).select(
@@ -87,8 +86,10 @@ def _taken(values: pl.Series, field: JsonField) -> bool:
         return False
     if field.kind == "number" and not values.is_finite().all():
         return False
+    if field.within is None:
+        return True
     low, high = values.min(), values.max()
-    if field.within is None or low is None:
+    if low is None:
         return True
     assert isinstance(low, int | float)
     assert isinstance(high, int | float)

@@ -4,7 +4,10 @@ Promises: nothing of a file is held beyond one batch; no line is lost, lines rea
 understood never stops the file.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -33,6 +36,7 @@ ITEM_COLUMNS = {
 }  # fmt: skip
 
 Record = TypeVar("Record")
+BlockReader = Callable[[Block], pl.DataFrame | None]
 
 
 class LineError(Exception):
@@ -77,7 +81,7 @@ class LineShape(Generic[Record]):
     decode: Callable[[bytes], Record]
     vet: Callable[[list[Record]], None]
     frame: Callable[[list[Record]], pl.DataFrame]
-    block: Callable[[Block], pl.DataFrame | None] | None = None
+    block: BlockReader | None = None
 
 
 class Rejects:
@@ -139,11 +143,9 @@ class _Batch(Generic[Record]):
         self.records.extend(records)
         self._count(sum(map(len, lines)))
 
-    def take(self, block: Block, rows: pl.DataFrame) -> None:
-        lines = pa.LargeBinaryArray.from_buffers(pa.large_binary(), rows.height, [None, pa.py_buffer(block.offsets), pa.py_buffer(block.data)])
-        numbers = pl.int_range(block.first_line, block.first_line + rows.height, dtype=pl.Int64, eager=True)
-        self.frames.append(rows.with_columns(numbers.alias("line"), _digests(pl.Series(lines))))
-        self._count(len(block.data))
+    def take(self, rows: pl.DataFrame, n_bytes: int) -> None:
+        self.frames.append(rows)
+        self._count(n_bytes)
 
     def flush(self) -> None:
         if self.records:
@@ -189,8 +191,11 @@ def stage_lines(store: Store, raw: RawFile, shape: LineShape[Record], *, header_
     """
     batch, rejects, n_lines, done = _Batch(store, shape), Rejects(store, raw.label), 0, 0
     with reporter.progress(f"reading {raw.label}", total=raw.path.stat().st_size, unit="bytes") as progress:
-        for block in read_blocks(raw.path):
-            _stage_block(block, batch, rejects, header_lines=header_lines)
+        for block, rows in _parsed(read_blocks(raw.path), shape.block):
+            if rows is not None:
+                batch.take(rows, len(block.data))
+            else:
+                _stage_block(block, batch, rejects, header_lines=header_lines)
             n_lines += block.n_lines
             progress.advance(block.bytes_read - done)
             progress.note(f"{n_lines:,} lines")
@@ -199,6 +204,33 @@ def stage_lines(store: Store, raw: RawFile, shape: LineShape[Record], *, header_
     batch.flush()
     rejects.flush()
     return n_lines - header_lines
+
+
+def _parsed(blocks: Iterable[Block], read: BlockReader | None) -> Iterator[tuple[Block, pl.DataFrame | None]]:
+    """Each block with its rows, as many blocks at a time as there are cores: parsing happens outside the interpreter."""
+    if read is None:
+        yield from ((block, None) for block in blocks)
+        return
+    ahead: deque[tuple[Block, Future[pl.DataFrame | None]]] = deque()
+    n_ahead = os.cpu_count() or 1
+    with ThreadPoolExecutor(max_workers=n_ahead, thread_name_prefix="parse") as pool:
+        for block in blocks:
+            ahead.append((block, pool.submit(_rows_of, block, read)))
+            if len(ahead) > n_ahead:
+                first, rows = ahead.popleft()
+                yield first, rows.result()
+        for first, rows in ahead:
+            yield first, rows.result()
+
+
+def _rows_of(block: Block, read: BlockReader) -> pl.DataFrame | None:
+    """A block's rows with `line` and `digest`."""
+    rows = read(block)
+    if rows is None:
+        return None
+    lines = pa.LargeBinaryArray.from_buffers(pa.large_binary(), rows.height, [None, pa.py_buffer(block.offsets), pa.py_buffer(block.data)])
+    numbers = pl.int_range(block.first_line, block.first_line + rows.height, dtype=pl.Int64, eager=True)
+    return rows.with_columns(numbers.alias("line"), _digests(pl.Series(lines)))
 
 
 def _refuse_hopeless(raw: RawFile, n_lines: int, rejects: Rejects) -> None:
@@ -211,9 +243,6 @@ def _refuse_hopeless(raw: RawFile, n_lines: int, rejects: Rejects) -> None:
 
 def _stage_block(block: Block, batch: _Batch[Record], rejects: Rejects, *, header_lines: int) -> None:
     skipped = max(0, header_lines + 1 - block.first_line)
-    if not skipped and batch.shape.block and (rows := batch.shape.block(block)) is not None:
-        batch.take(block, rows)
-        return
     lines, first = block.lines[skipped:], block.first_line + skipped
     if not block.too_long:
         try:
@@ -230,8 +259,8 @@ def _stage_block(block: Block, batch: _Batch[Record], rejects: Rejects, *, heade
                 batch.extend([number], [line], _decoded([line], batch.shape))
             except REFUSALS as error:
                 alone = block_of(line, number=number)
-                if batch.shape.block and (rows := batch.shape.block(alone)) is not None:  # taken here as among other neighbours
-                    batch.take(alone, rows)
+                if batch.shape.block and (rows := _rows_of(alone, batch.shape.block)) is not None:  # taken here as among other neighbours
+                    batch.take(rows, len(line))
                 else:
                     rejects.add(number, *_verdict(line, error), line)
 
