@@ -4,6 +4,7 @@ import gzip
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ import schemas
 from milkprep import demo_catalogue
 from schemas.store import Store
 
+ROOT = Path(cli.__file__).parent
 GROUP = typer.main.get_command(cli.app)
 
 
@@ -49,11 +51,16 @@ def workplace(tmp_path_factory):
     generator = np.random.default_rng(0)
     pairs = sorted({(int(u), int(i)) for u, i in zip(generator.integers(30, size=600), generator.integers(60, size=600), strict=True)})
     (folder / "tiktok.inter").write_text("userID\titemID\tx_label\n" + "".join(f"{u}\t{i}\t0\n" for u, i in pairs))
+    (folder / "own_catalogue.zip").write_bytes(b"PK\x05\x06" + bytes(18))
     (folder / "rows.csv").write_text("a,b\n1,2\n")
     (folder / "final_track2_train.txt").write_text("".join(f"{u}\t1\t{i}\t1\t1\t0\t1\t0\t-1\t1\t9\t9\n" for u, i in pairs))
     (folder / "track2_title.txt").write_text(
         "".join(f'{{"item_id": {i}, "title_features": {{"{i % 7}": 1, "{i % 3 + 7}": 1}}}}\n' for i in range(60))
     )
+    shutil.copytree(ROOT / "examples" / "own_catalogue", folder / "own_catalogue")
+    (folder / "microlens").mkdir()
+    (folder / "microlens" / "tiny_pairs.csv").write_text("user,item,timestamp\n1,7,1583378629552\n2,8,1583378630000\n")
+    (folder / "microlens" / "tiny_titles.csv").write_text("7,A cat, a dog\n8,Rain\n")
     np.save(folder / "image_feat.npy", generator.normal(size=(60, 8)).astype("float16"))
     return folder
 
@@ -64,6 +71,8 @@ def test_the_examples_of_the_help_run_in_the_order_of_the_work(workplace, monkey
         ("pull", "amazon"),
         ("pull", "prepared"),
         ("pull", "tiktok"),
+        ("pull", "folder"),
+        ("pull", "microlens"),
         ("extract",),
         ("build-splits",),
         ("train",),
@@ -178,6 +187,11 @@ MISTAKES = {
     "no cut-offs": (["train", "--split", "ftft-0", "--store", "READY", "--set", "cutoffs=[]"], 2, "cutoffs"),
     "SQL that writes": (["sql", "DROP TABLE items", "--store", "READY"], 1, "Only one SELECT"),
     "SQL that reads another file": (["sql", "SELECT * FROM read_text('/etc/hostname')", "--store", "READY"], 1, "disabled by configuration"),
+    "a role that is none": (["pull", "folder", "WORK/own_catalogue", "--columns", "colour=x"], 2, "There are: user, item"),
+    "a column that is not there": (["pull", "folder", "WORK/own_catalogue", "--columns", "user=client"], 2, "has user, item, rating, timestamp"),
+    "a folder without interactions": (["pull", "folder", "WORK/own_catalogue/images"], 2, "holds no interactions.csv"),
+    "an archive for a folder": (["pull", "folder", "WORK/own_catalogue.zip"], 2, "Unpack it first"),
+    "a folder that is none of MicroLens": (["pull", "microlens", "WORK/own_catalogue"], 2, "Name it with --pairs"),
     "a features flag without a modality": (["pull", "prepared", "--interactions", "WORK/tiktok.inter", "--features", "x.npy"], 2, "MODALITY=FILE"),
     "a file that is not there": (["pull", "prepared", "--interactions", "nowhere.inter"], 2, "nowhere.inter"),
     "a file of wrong columns": (["pull", "prepared", "--interactions", "WORK/cut.json.gz"], 1, "cut.json.gz"),

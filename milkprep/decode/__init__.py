@@ -10,6 +10,11 @@ from pathlib import Path
 from schemas import fingerprint
 from schemas.contracts import AssetStatus, Modality
 
+VIDEO_FRAMES = "video: frames are not read yet"
+#: Matroska and WebM start with these bytes; MP4 and its kin have this word after a length, and then say which of them they are.
+EBML, ISO_MEDIA = b"\x1a\x45\xdf\xa3", (b"ftyp", b"moov", b"mdat", b"wide", b"free")
+#: Brands of that family that are pictures.
+PICTURE_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1")
 #: Larger files are refused unread, in bytes.
 MAX_FILE_BYTES = {Modality.VISUAL: 64 << 20, Modality.AUDIO: 1 << 30}
 
@@ -29,6 +34,16 @@ class DecodeFailure(Exception):
 def undecodable(reason: str) -> DecodeFailure:
     """The failure of a file that holds nothing readable."""
     return DecodeFailure(AssetStatus.DECODE_ERROR, reason)
+
+
+def is_video(path: Path) -> bool:
+    """Whether a file starts as MP4, QuickTime, Matroska and WebM files do; False where it cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(12)
+    except OSError:
+        return False
+    return start.startswith(EBML) or (start[4:8] in ISO_MEDIA and start[8:12] not in PICTURE_BRANDS)
 
 
 def digest(path: Path, *, max_bytes: int) -> str:
@@ -51,6 +66,8 @@ def digest(path: Path, *, max_bytes: int) -> str:
         if found.st_size == 0:
             raise undecodable("the file is empty")
         if found.st_size > max_bytes:
+            if max_bytes == MAX_FILE_BYTES[Modality.VISUAL] and is_video(path):
+                raise undecodable(VIDEO_FRAMES)
             raise undecodable(f"the file is larger than {max_bytes >> 20} MiB")
         return fingerprint.of_file(path)
     except FileNotFoundError as error:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from milkprep.decode import undecodable
+from milkprep.decode import VIDEO_FRAMES, is_video, undecodable
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -51,7 +51,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
                 _refuse_huge(picture.size)
                 return np.ascontiguousarray(_upright_rgb(picture))
         except UnidentifiedImageError as error:
-            raise undecodable("not a picture of a known format") from error
+            raise undecodable(VIDEO_FRAMES if is_video(path) else "not a picture of a known format") from error
         except (Image.DecompressionBombError, MemoryError) as error:
             raise undecodable("the picture is too large to decode") from error
         except BROKEN as error:

@@ -107,6 +107,63 @@ def tiktok(
     _tell_pull(console, report, store=store, as_json=as_json)
 
 
+@app.command(epilog="Example: python cli.py pull folder own_catalogue --store own.duckdb")
+def folder(
+    ctx: typer.Context,
+    directory: Annotated[
+        Path, typer.Argument(help="Folder with interactions.csv (tsv, jsonl, parquet), perhaps items.csv, images/, audio/, video/.")
+    ],
+    columns: Annotated[list[str] | None, typer.Option(help="ROLE=COLUMN where a guess is wrong: item=sku,user=customer,title=name,...")] = None,
+    store: StorePath = DEFAULT_STORE,
+    core: Core = 0,
+    only_interacted: Annotated[bool, typer.Option("--only-interacted", help="Drop items nobody interacted with.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be taken, and write nothing.")] = False,
+    replace: Replace = False,
+    as_json: AsJson = False,
+) -> None:
+    """Pull your own catalogue: tables in your own columns, and media beside them."""
+    from milkprep.sources import _folder_survey
+    from milkprep.sources import folder as source
+
+    console: Console = ctx.obj
+    said = tuple(columns or ())
+    if dry_run:
+        seen = _folder_survey.survey(directory, source.look(directory, said=said))
+        if as_json:
+            console.emit({"columns": seen.columns.to_dicts(), "counts": seen.counts.to_dicts()})
+            return
+        console.table(seen.columns, title="what each column is taken for")
+        console.table(seen.counts, title="what would be taken")
+        console.say("Nothing was written. Say what a column is with --columns ROLE=COLUMN.")
+        return
+    report = source.pull(store, folder=directory, said=said, core=core, keep_all_items=not only_interacted, replace=replace, reporter=console)
+    _tell_pull(console, report, store=store, as_json=as_json)
+
+
+@app.command(epilog="Example: python cli.py pull microlens microlens --store microlens.duckdb")
+def microlens(
+    ctx: typer.Context,
+    directory: Annotated[Path | None, typer.Argument(help="Folder that holds the parts under their usual names.")] = None,
+    pairs: Annotated[Path | None, typer.Option(help="File <name>_pairs.csv: user,item,timestamp.")] = None,
+    titles: Annotated[Path | None, typer.Option(help="File <name>_titles.csv: item,title.")] = None,
+    covers: Annotated[Path | None, typer.Option(help="Folder of covers, <item>.jpg.")] = None,
+    videos: Annotated[Path | None, typer.Option(help="Folder of videos, <item>.mp4.")] = None,
+    audio: Annotated[Path | None, typer.Option(help="Folder of sound, <item>.mp3 or <item>.wav.")] = None,
+    store: StorePath = DEFAULT_STORE,
+    core: Core = 0,
+    keep_all_items: Annotated[bool, typer.Option("--keep-all-items", help="Keep items nobody interacted with.")] = False,
+    replace: Replace = False,
+    as_json: AsJson = False,
+) -> None:
+    """Pull MicroLens: pairs, titles, and folders of covers, videos and sound."""
+    from milkprep.sources import microlens as source
+
+    console: Console = ctx.obj
+    files = source.files_of(directory, pairs=pairs, titles=titles, covers=covers, videos=videos, audio=audio)
+    report = source.pull(store, files=files, core=core, keep_all_items=keep_all_items, replace=replace, reporter=console)
+    _tell_pull(console, report, store=store, as_json=as_json)
+
+
 def _features(given: list[str]) -> dict[Modality, Path]:
     found: dict[Modality, Path] = {}
     for text in given:

@@ -29,6 +29,8 @@ RULES = {
     "scraped_title": "items taken whose title is scraped HTML, stored as missing",
     "not_in_metadata": "items taken that the metadata does not describe",
     "media_without_item": "media files that belong to no item taken",
+    "media_outside": "media refused: the path leads out of the folder",
+    "media_not_there": "media that a table names and that are not there",
 }
 #: Rules that drop sound lines by the million, so that only their number is kept: no rows of `rejects`.
 COUNTED_ONLY = ("not_positive",)
