@@ -10,7 +10,8 @@ from functools import partial
 import msgspec
 import polars as pl
 
-from milkprep.pull import json_blocks
+from milkprep.pull import item_blocks, json_blocks
+from milkprep.pull.item_blocks import ItemFields
 from milkprep.pull.json_blocks import JsonField
 from milkprep.pull.staging import LineShape, item_rows
 from milkprep.sources._amazon_rows import LAST_SECOND, REVIEW_SCHEMA, Seconds, Stars, Texts, bare_row, item_row, require_keys, texts
@@ -60,11 +61,13 @@ def _metadata_rows(items: list[Metadata], wanted: Collection[str] | None) -> pl.
 
 def _item_row(item: Metadata) -> tuple[object, ...]:
     addresses = texts(item.image_url_high_res) or texts(item.image_url) or texts(item.image)
-    return item_row(
-        item.asin, title=item.title, description=item.description, brand=item.brand, categories=texts(item.category), addresses=addresses
-    )
+    return item_row(item.asin, title=item.title, description=item.description, brand=item.brand, categories=texts(item.category), addresses=addresses)
 
 
+ITEM_FIELDS = ItemFields(
+    key="asin", title="title", brand="brand", description="description", categories="category",
+    pictures=("imageURLHighRes", "imageURL", "image"),
+)  # fmt: skip
 REVIEWS = LineShape(
     "raw_pairs", msgspec.json.Decoder(Review).decode, _vet_reviews, _review_rows,
     block=json_blocks.reader({
@@ -80,4 +83,5 @@ def metadata_shape(*, wanted: Collection[str] | None) -> LineShape[Metadata]:
     Args:
         wanted: keys of the items that will be kept: only their texts are cleaned and carried along. None: all are kept.
     """
-    return LineShape("staged_items", msgspec.json.Decoder(Metadata).decode, _vet_metadata, partial(_metadata_rows, wanted=wanted))
+    block = item_blocks.reader(ITEM_FIELDS, wanted=wanted)
+    return LineShape("staged_items", msgspec.json.Decoder(Metadata).decode, _vet_metadata, partial(_metadata_rows, wanted=wanted), block=block)
