@@ -54,14 +54,14 @@ def reader(fields: ItemFields, *, wanted: Collection[str] | None) -> Callable[[B
         **{f"pictures_{at}": JsonField(name, "texts") for at, name in enumerate(fields.pictures)},
     }  # fmt: skip
     read = json_blocks.reader(columns)
-    keys = None if wanted is None else pl.Series(list(wanted), dtype=pl.String).implode()
 
     def read_items(block: Block) -> pl.DataFrame | None:
         raw = read(block)
         if raw is None:
             return None
-        is_wanted = pl.lit(True) if keys is None else pl.col("item_key").is_in(keys)
-        raw = raw.with_row_index("row").with_columns(wanted=is_wanted)
+        # Of Python's set, which is made once: polars would hash millions of wanted keys for every block.
+        is_wanted = pl.lit(True) if wanted is None else pl.Series([key in wanted for key in raw["item_key"]])
+        raw = raw.with_row_index("row").with_columns(is_wanted.alias("wanted"))
         taken = raw.filter("wanted")
         cleaned = _cleaned(taken, n_pictures=len(fields.pictures), source=fields.source).with_columns(taken["row"])
         bare = (
