@@ -14,6 +14,7 @@ from typing import Literal, Self
 
 import duckdb
 import polars as pl
+import pyarrow as pa
 
 from schemas import fingerprint, queries
 from schemas.contracts import Modality
@@ -128,12 +129,16 @@ class Store:
         statements = queries.load("schemas.sql", "store.sql")
         known = self.query(statements["table_names"])["table_name"].to_list()
         assert table in known, f"no table {table!r} to append to"
-        with self._named_errors(), self.registered("incoming", frame):
+        # As a stream: inside a transaction DuckDB lets go of a registered frame only at its end, and many appends would pile up.
+        rows = frame.to_arrow()
+        stream = pa.RecordBatchReader.from_batches(rows.schema, iter(rows.to_batches()))
+        del rows
+        with self._named_errors(), self.registered("incoming", stream):
             self._connection.sql(statements["append"].format(table=table))
 
     @contextmanager
-    def registered(self, name: str, frame: pl.DataFrame) -> Iterator[None]:
-        """Let statements read a frame under a name, without copying it into the file."""
+    def registered(self, name: str, frame: pl.DataFrame | pa.RecordBatchReader) -> Iterator[None]:
+        """Let statements read a frame under a name, without copying it into the file; a stream can be read once."""
         self._connection.register(name, frame)
         try:
             yield

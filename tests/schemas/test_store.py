@@ -5,6 +5,7 @@ from pathlib import Path
 
 import duckdb
 import polars as pl
+import pyarrow as pa
 import pytest
 
 from schemas import feature_sets, queries
@@ -185,6 +186,16 @@ def test_append_refuses_a_column_or_type_that_does_not_fit(store, frame):
     with pytest.raises(StoreError, match=r"usr_key|Could not convert"):
         store.append("users", frame)
     assert count(store, "users") == 0
+
+
+def test_what_was_appended_is_let_go_of_before_the_transaction_ends(store):
+    store.run("CREATE TEMP TABLE numbers (number BIGINT)")
+    with store.transaction():
+        before = pa.total_allocated_bytes()
+        for _ in range(5):
+            store.append("numbers", pl.DataFrame(pl.from_arrow(pa.table({"number": pa.array(list(range(100_000)))}))))
+        assert pa.total_allocated_bytes() - before < 100_000 * 8  # one of the five would be as much
+    assert store.query("SELECT count(*) FROM numbers").item() == 500_000
 
 
 def test_append_to_a_table_that_is_not_there_is_our_own_mistake(store):
