@@ -23,14 +23,15 @@ Replace = Annotated[bool, typer.Option("--replace", help="Take the place of what
 @app.command(epilog="Example: python cli.py pull amazon --metadata meta.json.gz --reviews reviews.json.gz --store gifts.duckdb")
 def amazon(
     ctx: typer.Context,
-    metadata: Annotated[Path, typer.Option(help="Metadata file, JSON lines, gzipped or not.")],
-    reviews: Annotated[Path, typer.Option(help="Reviews file, JSON lines, gzipped or not.")],
+    metadata: Annotated[Path | None, typer.Option(help="Metadata file, gzipped or not; without it items have no text.")] = None,
+    reviews: Annotated[Path | None, typer.Option(help="Reviews file, JSON lines, gzipped or not.")] = None,
     store: StorePath = DEFAULT_STORE,
-    release: Annotated[int, typer.Option(help="Release of the dataset: 2018, either of its two schemas.")] = 2018,
+    release: Annotated[int | None, typer.Option(help="Release of the dataset: 2014, 2018 or 2023; recognised from the files when not given.")] = None,
+    visual_features: Annotated[Path | None, typer.Option(help="Published features, image_features_<Category>.b: the visual vectors.")] = None,
     core: Core = 5,
     keep_all_items: Annotated[bool, typer.Option("--keep-all-items", help="Keep items nobody interacted with.")] = False,
     media: Annotated[
-        Path | None, typer.Option(help="Folder with images/<asin>.jpg and audio/<asin>.wav (or png, webp, gif; mp3, flac, ogg, m4a).")
+        Path | None, typer.Option(help="Folder with images/<asin>.jpg, audio/<asin>.wav and video/<asin>.mp4 (or other endings).")
     ] = None,
     replace: Replace = False,
     as_json: AsJson = False,
@@ -40,16 +41,9 @@ def amazon(
 
     console: Console = ctx.obj
     report = source.pull(
-        store,
-        release=release,
-        metadata=metadata,
-        reviews=reviews,
-        core=core,
-        keep_all_items=keep_all_items,
-        media=media,
-        replace=replace,
-        reporter=console,
-    )
+        store, release=release, metadata=metadata, reviews=reviews, visual_features=visual_features, core=core, keep_all_items=keep_all_items,
+        media=media, replace=replace, reporter=console,
+    )  # fmt: skip
     _tell_pull(console, report, store=store, as_json=as_json)
 
 

@@ -3,6 +3,7 @@
 Facts about the releases: McAuley lab, 2014 (metadata as Python literals), 2018 (JSON), 2023 (JSON, `parent_asin`).
 """
 
+import re
 from collections import Counter
 from enum import StrEnum
 from pathlib import Path
@@ -15,6 +16,9 @@ from schemas.errors import SourceError
 
 LINES_LOOKED_AT = 100
 START_SHOWN = 60
+SWAPPED = "Check --metadata and --reviews: the two may be swapped."
+#: Some mirrors hold the metadata of 2014 as JSON; then its keys tell.
+LITERAL = re.compile(rb"\s*\{\s*u?'")
 KEYS_OF_2014 = frozenset({"imUrl", "salesRank", "related", "categories"})
 
 
@@ -28,6 +32,16 @@ class Kind(StrEnum):
     REVIEWS_2018 = "Amazon 2018 reviews"
     REVIEWS_2023 = "Amazon 2023 reviews"
 
+    @property
+    def release(self) -> int:
+        """The year of the release."""
+        return int(self.value.split()[1])
+
+    @property
+    def role(self) -> str:
+        """Metadata or reviews."""
+        return self.value.split()[2]
+
 
 def of_line(line: bytes) -> Kind | None:
     """The kind of file a line is from, None where it is from none of them.
@@ -36,7 +50,7 @@ def of_line(line: bytes) -> Kind | None:
         >>> of_line(b"{'asin': '0001', 'title': 'A title'}").value
         'Amazon 2014 metadata'
     """
-    if line.lstrip().startswith(b"{'"):
+    if LITERAL.match(line):
         return Kind.METADATA_2014
     try:
         record = msgspec.json.decode(line)
@@ -63,18 +77,47 @@ def require(path: Path, *, kind: Kind, flag: str) -> None:
     Raises:
         SourceError: naming what it looks like instead, and what to do.
     """
-    lines = [line for line in first_lines(path, n=LINES_LOOKED_AT) if line.strip()]
-    found = Counter(of_line(line) for line in lines)
+    lines = _lines(path)
+    found = _kinds(lines)
     if kind in found:
         return
-    named = [other for other, _ in found.most_common() if other is not None]
-    if named:
-        raise SourceError(f"{path} looks like {named[0]}, not {kind}. {_advice(named[0], kind)}")
+    if found:
+        raise SourceError(f"{path} looks like {found[0]}, not {kind}. {_advice(found[0], kind)}")
+    raise SourceError(_unknown(path, lines, wanted=kind.value, flag=flag))
+
+
+def recognised_release(metadata: Path | None, reviews: Path) -> int:
+    """The release of a category's files, as the first lines of the reviews have it; where they are of several, one that the metadata is of.
+
+    Raises:
+        SourceError: if the reviews are of no release that is known, or no reviews.
+    """
+    lines = _lines(reviews)
+    found = _kinds(lines)
+    if not found:
+        raise SourceError(_unknown(reviews, lines, wanted="Amazon reviews of a release that is known", flag="--reviews"))
+    releases = [kind.release for kind in found if kind.role == "reviews"]
+    if not releases:
+        raise SourceError(f"{reviews} looks like {found[0]}, not reviews. {SWAPPED}")
+    described = [kind.release for kind in _kinds(_lines(metadata)) if kind.role == "metadata"] if metadata else []
+    return next((release for release in releases if release in described), releases[0])
+
+
+def _lines(path: Path) -> list[bytes]:
+    return [line for line in first_lines(path, n=LINES_LOOKED_AT) if line.strip()]
+
+
+def _kinds(lines: list[bytes]) -> list[Kind]:
+    """What lines are of, the most frequent first."""
+    return [kind for kind, _ in Counter(map(of_line, lines)).most_common() if kind is not None]
+
+
+def _unknown(path: Path, lines: list[bytes], *, wanted: str, flag: str) -> str:
     start = lines[0].decode("utf-8", "replace")[:START_SHOWN] if lines else ""
-    raise SourceError(f"None of the first {len(lines)} lines of {path} is {kind}; the first begins {start!r}. Name the right file with {flag}.")
+    return f"None of the first {len(lines)} lines of {path} is {wanted}; the first begins {start!r}. Name the right file with {flag}."
 
 
 def _advice(found: Kind, wanted: Kind) -> str:
-    if found.value.split()[1] == wanted.value.split()[1]:
-        return "Check --metadata and --reviews: the two may be swapped."
-    return f"Name a file of the {wanted.value.split()[1]} release, or another release with --release."
+    if found.release == wanted.release:
+        return SWAPPED
+    return f"Say --release {found.release}, or name files of the {wanted.release} release: metadata and reviews must be of one."

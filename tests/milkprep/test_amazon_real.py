@@ -1,12 +1,15 @@
-"""`pull amazon` on the real gift cards of the 2018 release, both schemas; counts from an independent reading of the files."""
+"""`pull amazon` on real files: gift cards of 2018 in both schemas, a sample of 2014; counts from an independent reading of the files."""
 
+import ast
 import gzip
+import html
 import json
 
 import pytest
 from raw_files import count, rejects, table
 
 from milkprep.sources import amazon
+from milkprep.sources._python_literals import to_json
 from schemas.errors import SourceError
 from schemas.reporting import Silent
 from schemas.store import Store
@@ -72,7 +75,59 @@ def test_both_schemas_give_the_same_catalogue_but_for_the_size_of_pictures(tmp_p
     assert contents[0] == contents[1]
 
 
-def test_the_2014_release_is_recognised(tmp_path, real_data):
-    folder = real_data / "amazon2014_musical"
-    with pytest.raises(SourceError, match=r"meta_top100\.json looks like Amazon 2014 metadata, not Amazon 2018 metadata"):
-        amazon.pull(tmp_path / "s.duckdb", metadata=folder / "meta_top100.json", reviews=folder / "reviews_top100.json", reporter=Silent())
+@pytest.fixture
+def musical(real_data):
+    """Files of the 2014 sample, and their lines as the standard library reads them."""
+    files = {"metadata": real_data / "amazon2014_musical" / "meta_top100.json", "reviews": real_data / "amazon2014_musical" / "reviews_top100.json"}
+    items = [ast.literal_eval(line) for line in files["metadata"].read_text("utf-8").splitlines()]
+    reviews = [json.loads(line) for line in files["reviews"].read_text("utf-8").splitlines()]
+    return files, items, reviews
+
+
+def test_the_2014_sample_is_recognised_and_counts_are_those_of_its_lines(tmp_path, musical):
+    files, items, reviews = musical
+    report = amazon.pull(tmp_path / "s.duckdb", **files, core=0, keep_all_items=True, reporter=Silent())
+    assert report.source == "amazon-2014"
+    keys = {item["asin"] for item in items}
+    reviewed = {review["asin"] for review in reviews}
+    pairs = {(review["reviewerID"], review["asin"]) for review in reviews}
+    assert (len(items), len(reviews)) == (100, 100)
+    assert (report.n_users, report.n_items, report.n_interactions) == (len({user for user, _ in pairs}), len(keys | reviewed), len(pairs))
+    assert rejects(tmp_path, "meta_top100.json") == []
+    assert count(report, "meta_top100.json", "not_in_metadata") == len(reviewed - keys)
+    assert not amazon.pull(tmp_path / "s.duckdb", **files, core=0, keep_all_items=True, release=2014, reporter=Silent()).changed
+
+
+def test_items_of_the_2014_sample_have_what_their_lines_say(tmp_path, musical):
+    files, items, _ = musical
+    amazon.pull(tmp_path / "s.duckdb", **files, core=0, keep_all_items=True, reporter=Silent())
+    found = table(tmp_path, "SELECT item_key, title, description, brand, categories FROM items WHERE in_metadata ORDER BY item_key")
+    flat = {item["asin"]: list(dict.fromkeys(html.unescape(name) for path in item["categories"] for name in path)) for item in items}
+    assert {key: categories for key, _, _, _, categories in found} == flat
+    texts = {key: (title, description, brand) for key, title, description, brand, _ in found}
+    n_plain = 0
+    for item in items:
+        title, description, brand = texts[item["asin"]]
+        assert (title is None, brand is None) == (not item.get("title"), not item.get("brand"))
+        raw = html.unescape(item.get("description", ""))
+        if "<" not in raw:
+            n_plain += 1
+            assert (description or "").split() == raw.split()
+    assert n_plain > 50
+    pictured = {item["asin"]: item["imUrl"] for item in items if "no-img-sm" not in item.get("imUrl", "no-img-sm")}
+    sql = "SELECT item_key, location FROM assets JOIN items USING (item_idx) WHERE in_metadata AND modality = 'visual' AND status = 'not_fetched'"
+    assert dict(table(tmp_path, sql)) == pictured
+    placeholders = sum("no-img-sm" in item.get("imUrl", "") for item in items)
+    counted = table(tmp_path, "SELECT count(*) FROM assets WHERE reason = 'only a ''no image'' placeholder in the metadata'")
+    assert counted == [(placeholders,)]
+    assert placeholders > 0
+
+
+def test_literals_of_the_2014_sample_are_what_the_standard_library_makes_of_them(musical):
+    files, items, _ = musical
+    assert [json.loads(to_json(line)) for line in files["metadata"].read_bytes().splitlines()] == items
+
+
+def test_the_2014_sample_as_2018_is_named_as_such(tmp_path, musical):
+    with pytest.raises(SourceError, match=r"meta_top100\.json looks like Amazon 2014 metadata, not Amazon 2018 metadata\. Say --release 2014"):
+        amazon.pull(tmp_path / "s.duckdb", **musical[0], release=2018, reporter=Silent())

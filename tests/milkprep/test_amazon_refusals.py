@@ -14,7 +14,7 @@ from schemas.reporting import Silent
 from schemas.store import Store
 
 LITERAL_2014 = b"{'asin': '0001', 'title': 'A title', 'imUrl': 'http://e.org/a.jpg', 'categories': [['Toys']]}"
-REVIEW_2014 = json.dumps({"reviewerID": "U1", "asin": "I1", "helpful": [0, 0], "overall": 5.0, "unixReviewTime": 1}).encode()
+REVIEW_2014 = json.dumps({"reviewerID": "U1", "asin": "0001", "helpful": [0, 0], "overall": 5.0, "unixReviewTime": 1}).encode()
 METADATA_2023 = json.dumps({"parent_asin": "I1", "title": "A", "images": [], "categories": []}).encode()
 REVIEW_2023 = json.dumps({"parent_asin": "I1", "asin": "I1", "user_id": "U1", "rating": 5.0, "timestamp": 1_588_687_728_923}).encode()
 GOOD_ITEMS, GOOD_REVIEWS = [metadata()], [review()]
@@ -23,21 +23,38 @@ GOOD_ITEMS, GOOD_REVIEWS = [metadata()], [review()]
 @pytest.mark.parametrize(
     ("items", "reviews", "message"),
     [
-        (GOOD_REVIEWS, GOOD_ITEMS, r"meta\.json\.gz looks like Amazon 2018 reviews, not Amazon 2018 metadata.*may be swapped"),
-        (GOOD_ITEMS, GOOD_ITEMS, r"reviews\.json\.gz looks like Amazon 2018 metadata, not Amazon 2018 reviews"),
-        ([LITERAL_2014] * 3, GOOD_REVIEWS, r"meta\.json\.gz looks like Amazon 2014 metadata.*--release"),
+        (GOOD_REVIEWS, GOOD_ITEMS, r"reviews\.json\.gz looks like Amazon 2018 metadata, not reviews.*may be swapped"),
+        ([REVIEW_2014], [LITERAL_2014], r"reviews\.json\.gz looks like Amazon 2014 metadata, not reviews.*may be swapped"),
+        ([REVIEW_2023], [METADATA_2023], r"reviews\.json\.gz looks like Amazon 2023 metadata, not reviews.*may be swapped"),
+        (GOOD_REVIEWS, GOOD_REVIEWS, r"meta\.json\.gz looks like Amazon 2018 reviews, not Amazon 2018 metadata.*may be swapped"),
+        ([LITERAL_2014] * 3, GOOD_REVIEWS, r"meta\.json\.gz looks like Amazon 2014 metadata, not Amazon 2018 metadata\. Say --release 2014"),
         ([json.dumps(eval(LITERAL_2014)).encode()], GOOD_REVIEWS, "looks like Amazon 2014 metadata"),
-        (GOOD_ITEMS, [REVIEW_2014], "looks like Amazon 2014 reviews"),
+        (GOOD_ITEMS, [REVIEW_2014], "looks like Amazon 2018 metadata, not Amazon 2014 metadata.*must be of one"),
         ([METADATA_2023], GOOD_REVIEWS, "looks like Amazon 2023 metadata"),
-        (GOOD_ITEMS, [REVIEW_2023], "looks like Amazon 2023 reviews"),
+        (GOOD_ITEMS, [REVIEW_2023], "looks like Amazon 2018 metadata, not Amazon 2023 metadata"),
         ([b"a,b,c", b"", b"1,2,3"], GOOD_REVIEWS, r"None of the first 2 lines of .*meta\.json\.gz is Amazon 2018 metadata; the first begins 'a,b,c'"),
         ([b""], GOOD_REVIEWS, "None of the first 0 lines"),
-        (GOOD_ITEMS, [b"[" * 100_000], r"Name the right file with --reviews"),
+        (GOOD_ITEMS, [b"[" * 100_000], r"is Amazon reviews of a release that is known.*Name the right file with --reviews"),
     ],
 )
 def test_a_file_of_another_kind_is_named_for_what_it_looks_like_and_no_store_is_made(tmp_path, items, reviews, message):
     with pytest.raises(SourceError, match=message):
         pull_amazon(tmp_path, items, reviews)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["meta.json.gz", "reviews.json.gz"]
+
+
+FILES = {2014: ([LITERAL_2014], [REVIEW_2014]), 2018: (GOOD_ITEMS, GOOD_REVIEWS), 2023: ([METADATA_2023], [REVIEW_2023])}
+
+
+@pytest.mark.parametrize("said", FILES)
+@pytest.mark.parametrize("release", FILES)
+def test_a_wrong_release_is_named_as_such_and_the_right_one_is_recognised(tmp_path, release, said):
+    if said == release:
+        assert pull_amazon(tmp_path, *FILES[release]).source == f"amazon-{release}"
+        assert not pull_amazon(tmp_path, *FILES[release], release=said).changed
+        return
+    with pytest.raises(SourceError, match=rf"looks like Amazon {release} metadata, not Amazon {said} metadata\. Say --release {release}"):
+        pull_amazon(tmp_path, *FILES[release], release=said)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["meta.json.gz", "reviews.json.gz"]
 
 
@@ -49,7 +66,7 @@ def test_what_a_file_is_shows_beyond_its_first_gzip_member(tmp_path):
 
 
 def test_a_few_odd_lines_do_not_hide_what_a_file_is(tmp_path):
-    assert pull_amazon(tmp_path, [b"{", METADATA_2023, *GOOD_ITEMS], [b"", REVIEW_2014, *GOOD_REVIEWS]).n_items == 1
+    assert pull_amazon(tmp_path, [b"{", METADATA_2023, *GOOD_ITEMS], [b"", REVIEW_2014, *GOOD_REVIEWS]).n_items == 2
 
 
 @pytest.mark.parametrize(
@@ -57,10 +74,13 @@ def test_a_few_odd_lines_do_not_hide_what_a_file_is(tmp_path):
     [
         ({"metadata": "nowhere.json"}, r"There is no file .*nowhere\.json\. Check what --metadata names"),
         ({"reviews": "."}, r"is a folder\. --reviews needs one file"),
-        ({"release": 2015}, r"--release 2015 is not read\. Known: 2018"),
+        ({"release": 2015}, r"--release 2015 is not read\. Known: 2014, 2018, 2023"),
+        ({"reviews": None}, "no interactions without reviews.*--reviews"),
+        ({"metadata": None, "keep_all_items": True}, "--keep-all-items keeps what the metadata lists"),
+        ({"visual_features": "nowhere.b"}, r"There is no file .*nowhere\.b\. Check what --visual-features names"),
         ({"core": -1}, "--core -1 is below 0"),
         ({"media": "nowhere"}, r"There is no folder .*nowhere\. Check what --media names"),
-        ({"media": "."}, "holds neither images/ nor audio/"),
+        ({"media": "."}, "holds neither images/, audio/ nor video/"),
     ],
 )
 def test_flags_that_cannot_be_meant_are_usage_errors(tmp_path, change, message):
