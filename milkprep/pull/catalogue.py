@@ -82,8 +82,8 @@ def earlier_report(store: Store, request: PullRequest, *, replace: bool = False)
         return None
     differing = "; ".join(replacing.differences(held, request))
     raise DataError(
-        f"{store.path} already holds {held['source']}, of another pull: {differing}. To take its place give --replace (vectors of content that is still there "
-        "stay, splits go); to keep both name another file with --store."
+        f"{store.path} already holds {held['source']}, of another pull: {differing}. To take its place give --replace (vectors of content "
+        "that is still there stay, splits go); to keep both name another file with --store."
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from milkprep.pull import json_blocks, text_columns
-from milkprep.pull.json_blocks import JsonField
+from milkprep.pull.json_blocks import JsonField, some_text
 from milkprep.pull.lines import Block
 from milkprep.pull.staging import ITEM_COLUMNS
 
@@ -26,6 +26,7 @@ class ItemFields:
         key, title, brand: names of fields that hold a text.
         description, categories: of fields that hold a list of texts.
         pictures: of fields that hold a list of addresses; the first that has some is taken.
+        sizes: where those fields hold a list of records: what their addresses are called in them, the best first.
         source: what the file is called in reasons.
     """
 
@@ -35,6 +36,7 @@ class ItemFields:
     description: str
     categories: str
     pictures: tuple[str, ...]
+    sizes: tuple[str, ...] = ()
     source: str = "the metadata"
 
 
@@ -51,7 +53,7 @@ def reader(fields: ItemFields, *, wanted: Collection[str] | None) -> Callable[[B
     columns = {
         "item_key": JsonField(fields.key, "text", required=True), "title": JsonField(fields.title, "text"), "brand": JsonField(fields.brand, "text"),
         "description": JsonField(fields.description, "texts"), "categories": JsonField(fields.categories, "texts"),
-        **{f"pictures_{at}": JsonField(name, "texts") for at, name in enumerate(fields.pictures)},
+        **{f"pictures_{at}": JsonField(name, "texts", parts=fields.sizes) for at, name in enumerate(fields.pictures)},
     }  # fmt: skip
     read = json_blocks.reader(columns)
 
@@ -88,4 +90,4 @@ def _cleaned(raw: pl.DataFrame, *, n_pictures: int, source: str) -> pl.DataFrame
 
 def _some(lists: pl.Expr) -> pl.Expr:
     """Lists that hold a text with something in it; NULL in place of the others."""
-    return pl.when(lists.list.eval(pl.element().str.contains(r"[^\s\p{Z}]")).list.any()).then(lists)
+    return pl.when(lists.list.eval(some_text(pl.element())).list.any()).then(lists)

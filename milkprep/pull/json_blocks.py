@@ -30,12 +30,14 @@ class JsonField:
         kind: `text`, `texts` (a list of them), `whole` (a whole number) or `number`; null and absent are missing values of each.
         required: whether a record without it, or with an empty text, is refused.
         within: the smallest and the largest number taken.
+        parts: of `texts`, where each element is a record: the fields of it that may hold the text, the best first.
     """
 
     name: str
     kind: Literal["text", "texts", "whole", "number"]
     required: bool = False
     within: tuple[float, float] | None = None
+    parts: tuple[str, ...] = ()
 
 
 def reader(columns: Mapping[str, JsonField]) -> Callable[[Block], pl.DataFrame | None]:
@@ -47,7 +49,8 @@ def reader(columns: Mapping[str, JsonField]) -> Callable[[Block], pl.DataFrame |
     Returns:
         Block to frame, one row a line in order; None where some line of the block has to be looked at by itself.
     """
-    schema = pa.schema([(field.name, KINDS[field.kind]) for field in columns.values()])
+    schema = pa.schema([(field.name, _arrow_type(field)) for field in columns.values()])
+    wanted = [_expression(field).cast(TYPES[field.kind]).alias(column) for column, field in columns.items()]
     parse = arrow_json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore")
 
     def read(block: Block) -> pl.DataFrame | None:
@@ -60,13 +63,27 @@ def reader(columns: Mapping[str, JsonField]) -> Callable[[Block], pl.DataFrame |
             table = arrow_json.read_json(pa.py_buffer(block.data), parse_options=parse, read_options=whole)
         except (UnicodeDecodeError, pa.ArrowInvalid):
             return None
-        frame = pl.DataFrame(pl.from_arrow(table)).select(
-            pl.col(field.name).cast(TYPES[field.kind]).alias(column) for column, field in columns.items()
-        )
+        frame = pl.DataFrame(pl.from_arrow(table)).select(wanted)
         taken = frame.height == block.n_lines and all(_taken(frame[column], field) for column, field in columns.items())
         return frame if taken else None
 
     return read
+
+
+def some_text(text: pl.Expr) -> pl.Expr:
+    """Whether a text has anything but white space in it; false where it is missing."""
+    return text.str.contains(r"[^\s\p{Z}]").fill_null(False)
+
+
+def _arrow_type(field: JsonField) -> pa.DataType:
+    return pa.list_(pa.struct([(part, pa.string()) for part in field.parts])) if field.parts else KINDS[field.kind]
+
+
+def _expression(field: JsonField) -> pl.Expr:
+    if not field.parts:
+        return pl.col(field.name)
+    parts = [pl.element().struct.field(part) for part in field.parts]
+    return pl.col(field.name).list.eval(pl.coalesce(pl.when(some_text(part)).then(part) for part in parts).drop_nulls())
 
 
 def _one_object_a_line(block: Block) -> bool:

@@ -10,7 +10,8 @@ from functools import partial
 import msgspec
 import polars as pl
 
-from milkprep.pull import json_blocks
+from milkprep.pull import item_blocks, json_blocks
+from milkprep.pull.item_blocks import ItemFields
 from milkprep.pull.json_blocks import JsonField
 from milkprep.pull.lines import Block
 from milkprep.pull.staging import LineShape, item_rows
@@ -88,6 +89,10 @@ def _item_row(item: Metadata) -> tuple[object, ...]:
     )
 
 
+ITEM_FIELDS = ItemFields(
+    key="parent_asin", title="title", brand="store", description="description", categories="categories",
+    pictures=("images",), sizes=("hi_res", "large", "thumb"),
+)  # fmt: skip
 REVIEWS = LineShape("raw_pairs", msgspec.json.Decoder(Review).decode, _vet_reviews, _review_rows, block=_review_block)
 
 
@@ -97,4 +102,5 @@ def metadata_shape(*, wanted: Collection[str] | None) -> LineShape[Metadata]:
     Args:
         wanted: keys of the items that will be kept: only their texts are cleaned and carried along. None: all are kept.
     """
-    return LineShape("staged_items", msgspec.json.Decoder(Metadata).decode, _vet_metadata, partial(_metadata_rows, wanted=wanted))
+    block = item_blocks.reader(ITEM_FIELDS, wanted=wanted)
+    return LineShape("staged_items", msgspec.json.Decoder(Metadata).decode, _vet_metadata, partial(_metadata_rows, wanted=wanted), block=block)
