@@ -44,7 +44,7 @@ FENCES = {
 #: Third-party package -> where it may not be, although it may elsewhere: a model knows tensors only.
 CLOSED = {"polars": ("milktrain/models/*",), "pyarrow": ("milktrain/models/*",)}
 #: Packages that take long to import, and where they may be imported when a module is: not where listing or --help gets to.
-HEAVY = ("torch", "torchaudio", "torchvision", "transformers", "open_clip", "av", "PIL")
+HEAVY = ("torch", "torchaudio", "torchvision", "transformers", "open_clip", "av", "PIL", "sklearn", "scipy")
 HEAVY_AT_ONCE = ("milktrain/*", "milkprep/decode/*")
 NEVER_AT_ONCE = ("*/commands.py", "*/__init__.py")
 

