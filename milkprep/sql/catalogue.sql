@@ -21,7 +21,7 @@ FROM pairs JOIN kept_users USING (user_number) JOIN item_numbers USING (item_num
 ORDER BY user_idx, item_idx;
 
 -- name: write_rejects
-INSERT INTO rejects SELECT source, line, reason, detail, text_start FROM staged_rejects ORDER BY source, line;
+INSERT INTO rejects SELECT source, line, reason, detail, text_start FROM staged_rejects;
 
 -- name: count_rejects
 SELECT source, reason, count(*) AS n FROM staged_rejects GROUP BY ALL ORDER BY ALL;
