@@ -38,7 +38,7 @@ def differences(held: Mapping[str, Any], request: PullRequest) -> list[str]:
         return [f"this one is {request.source}"]
     before, words = json.loads(held["parameters"]), []
     for name, value in json.loads(json.dumps(dict(request.parameters))).items():
-        if before.get(name) != value:
+        if before.get(name) != value and name != "names":
             words.append(f"{name.replace('_', ' ')} was {_shown(before.get(name))} and is {_shown(value)}")
     files = json.loads(held["inputs"])
     if len(files) != len(request.inputs):
@@ -47,6 +47,8 @@ def differences(held: Mapping[str, Any], request: PullRequest) -> list[str]:
         for old, new in zip(files, request.inputs, strict=True):
             if old["sha256"] != new.sha256:
                 words.append(f"{Path(new.path).name} has other content ({old['bytes']:,} bytes then, {new.bytes:,} now)")
+    if not words and before.get("names") != dict(request.parameters).get("names"):
+        words.append(f"its files were named {_shown(before.get('names'))}")
     return words or ["pictures, sound or video beside the raw files changed"]
 
 
