@@ -153,6 +153,7 @@ def _one_by_one(lines: list[Line], layout: Layout, columns: Sequence[str], *, by
             break
         if not isinstance(fields, Refused) and len(fields) != width:
             fields = Refused(lines[at][0], RejectReason.MALFORMED, f"{len(fields)} values where the header has {width}", lines[at][1])
+            n_lines = 1  # what follows may be rows, swallowed by a stray quote
         if isinstance(fields, Refused):
             refused.append(fields)
         else:
@@ -203,8 +204,12 @@ def _quoted(lines: list[Line], at: int, *, separator: str, last: bool) -> tuple[
             n_bytes += len(line) if used else 0
             if too_long or n_bytes > ROW_BYTES:
                 return
+            try:
+                text = line.decode()
+            except UnicodeDecodeError:
+                return  # refused by itself, later
             used += 1
-            yield line.decode() + "\n"
+            yield text + "\n"
 
     csv.field_size_limit(min(2 * LINE_LIMIT, sys.maxsize))  # the module has one limit for all readers; its own is shorter than real descriptions
     try:

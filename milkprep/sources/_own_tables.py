@@ -89,5 +89,7 @@ def _taken(table: Table, columns: Mapping[str, str]) -> str:
 def _times(units: Counter[str]) -> str:
     if not units:
         return ""
-    said = " and ".join(f"{n} as {unit}" + ("" if unit == DATES else " since 1970") for unit, n in units.most_common())
+    said = " and ".join(
+        f"{n} as {unit}" + ("" if unit == DATES else " since 1970") for unit, n in sorted(units.items(), key=lambda pair: (-pair[1], pair[0]))
+    )
     return f" Times were read by their size: {said}." if set(units) != {DATES} else f" Times were read: {said}."

@@ -37,10 +37,11 @@ def look(folder: Path, *, said: tuple[str, ...] = ()) -> Tables:
     known = columns.named(said)
     pairs = tables.opened(interactions, label=interactions.name)
     items = tables.opened(table, label=table.name) if table else None
-    roles = {interactions: (columns.INTERACTION_ROLES, pairs.columns)} | ({items.path: (columns.ITEM_ROLES, items.columns)} if items else {})
+    roles = {items.path: (columns.ITEM_ROLES, items.columns)} if items else {}
+    roles |= {interactions: (columns.INTERACTION_ROLES, pairs.columns)}
     columns.check_named(known, roles)
-    pair_columns = columns.assigned(interactions, pairs.columns, roles=columns.INTERACTION_ROLES, said=known, required=("user", "item"))
     item_columns = columns.assigned(items.path, items.columns, roles=columns.ITEM_ROLES, said=known, required=("item",)) if items else {}
+    pair_columns = columns.assigned(interactions, pairs.columns, roles=columns.INTERACTION_ROLES, said=known, required=("user", "item"))
     return Tables(pairs, pair_columns, items, item_columns)
 
 
