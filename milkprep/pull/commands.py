@@ -27,6 +27,9 @@ def amazon(
     reviews: Annotated[Path | None, typer.Option(help="Reviews file, JSON lines, gzipped or not.")] = None,
     store: StorePath = DEFAULT_STORE,
     release: Annotated[int | None, typer.Option(help="Release of the dataset: 2014, 2018 or 2023; recognised from the files when not given.")] = None,
+    category: Annotated[str | None, typer.Option(help="Download the files not named, of this category, e.g. Musical_Instruments.")] = None,
+    mirror: Annotated[str | None, typer.Option(envvar="MILK_AMAZON_MIRROR", help="Address to download from, not the release's own.")] = None,
+    download_to: Annotated[Path | None, typer.Option(help="Folder for downloads; <store>.raw when not given.")] = None,
     visual_features: Annotated[Path | None, typer.Option(help="Published features, image_features_<Category>.b: the visual vectors.")] = None,
     core: Core = 5,
     keep_all_items: Annotated[bool, typer.Option("--keep-all-items", help="Keep items nobody interacted with.")] = False,
@@ -41,8 +44,8 @@ def amazon(
 
     console: Console = ctx.obj
     report = source.pull(
-        store, release=release, metadata=metadata, reviews=reviews, visual_features=visual_features, core=core, keep_all_items=keep_all_items,
-        media=media, replace=replace, reporter=console,
+        store, release=release, metadata=metadata, reviews=reviews, category=category, mirror=mirror, download_to=download_to,
+        visual_features=visual_features, core=core, keep_all_items=keep_all_items, media=media, replace=replace, reporter=console,
     )  # fmt: skip
     _tell_pull(console, report, store=store, as_json=as_json)
 

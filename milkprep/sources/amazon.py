@@ -15,7 +15,7 @@ from milkprep.pull.input_files import PullRequest
 from milkprep.pull.media_folder import MediaFolder
 from milkprep.pull.pull_report import PullReport
 from milkprep.pull.staging import LineShape, RawFile, stage_lines
-from milkprep.sources import _amazon_2014, _amazon_2018, _amazon_2023, _amazon_features, _amazon_kinds
+from milkprep.sources import _amazon_2014, _amazon_2018, _amazon_2023, _amazon_addresses, _amazon_features, _amazon_kinds
 from milkprep.sources._amazon_features import FeatureFile
 from milkprep.sources._amazon_kinds import Kind
 from schemas.contracts import Modality
@@ -47,6 +47,9 @@ def pull(
     release: int | None = None,
     metadata: Path | None = None,
     reviews: Path | None = None,
+    category: str | None = None,
+    mirror: str | None = None,
+    download_to: Path | None = None,
     visual_features: Path | None = None,
     core: int = 5,
     keep_all_items: bool = False,
@@ -64,6 +67,9 @@ def pull(
         release: of the dataset; recognised from the reviews when None.
         metadata: items, a dict a line; without it no item has a title, a description or a picture.
         reviews: JSON lines.
+        category: as the release writes it; files of it that are not named are downloaded.
+        mirror: address to download from in place of where the release is published.
+        download_to: folder for downloads; `<store>.raw` beside the store when None.
         visual_features: published features, `image_features_<Category>.b`; they become the current visual feature set, and the
             addresses of pictures are then not kept.
         core: users and items with fewer interactions are dropped until none is left; 0 keeps all.
@@ -78,21 +84,29 @@ def pull(
 
     Raises:
         BadValue: if a file or folder is not there or not named, or a number is out of range.
-        SourceError: if a file is of another kind or release, empty, damaged or cut short. Nothing is stored then.
+        SourceError: if a file is of another kind or release, empty, damaged or cut short, or cannot be downloaded. Nothing is stored then.
         DataError: if the store holds another pull, or no interaction is left.
     """
-    reviews = _check(release, core, metadata, reviews, visual_features, keep_all_items)
+    _check(release, core, metadata, reviews, visual_features)
     listed = media_folder.read(media, reporter=reporter) if media else None
     if listed and visual_features and Modality.VISUAL in listed.files["modality"]:
         raise BadValue(
             f"{media} holds pictures or videos and {visual_features} holds visual features: one of the two can be what items show. Leave one out."
         )
+    if category is not None:
+        input_files.require_folder(store_path.absolute().parent, flag="--store")
+        folder = download_to or store_path.with_name(f"{store_path.name}.raw")
+        metadata, reviews = _fetched(release, category, metadata, reviews, mirror, folder, reporter)
+    if reviews is None:
+        raise BadValue("There are no interactions without reviews. Name the reviews file with --reviews, or what to download with --category.")
+    if keep_all_items and metadata is None:
+        raise BadValue("--keep-all-items keeps what the metadata lists. Name the metadata file with --metadata.")
     files = _opened(release, metadata, reviews, visual_features)
     # The place of the media stays in the fingerprint: assets.location holds absolute paths, and those of another place would be wrong.
-    folder = str(media.absolute()) if media else None
+    media_at = str(media.absolute()) if media else None
     # The name of the features too: it is what assets and the feature set bear.
     parameters = {
-        "release": files.release, "core": core, "keep_all_items": keep_all_items, "media": folder, "metadata": metadata is not None,
+        "release": files.release, "core": core, "keep_all_items": keep_all_items, "media": media_at, "metadata": metadata is not None,
         "visual_features": files.features.label if files.features else None,
     }  # fmt: skip
     inputs = input_files.describe(files.paths, reporter=reporter)
@@ -116,20 +130,22 @@ class _Files:
         return [file.path for file in (self.metadata, self.reviews, self.features) if file]
 
 
-def _check(release: int | None, core: int, metadata: Path | None, reviews: Path | None, visual_features: Path | None, keep_all_items: bool) -> Path:
-    """The reviews, which are always needed."""
+def _check(release: int | None, core: int, metadata: Path | None, reviews: Path | None, visual_features: Path | None) -> None:
     if release is not None and release not in RELEASES:
         raise BadValue(f"--release {release} is not read. Known: {', '.join(map(str, RELEASES))}.")
     if core < 0:
         raise BadValue(f"--core {core} is below 0. 0 keeps every interaction, 5 is usual.")
-    if reviews is None:
-        raise BadValue("There are no interactions without reviews. Name the reviews file of the category with --reviews.")
-    if keep_all_items and metadata is None:
-        raise BadValue("--keep-all-items keeps what the metadata lists. Name the metadata file with --metadata.")
     for path, flag in ((metadata, "--metadata"), (reviews, "--reviews"), (visual_features, "--visual-features")):
         if path:
             input_files.require_file(path, flag=flag)
-    return reviews
+
+
+def _fetched(
+    release: int | None, category: str, metadata: Path | None, reviews: Path | None, mirror: str | None, folder: Path, reporter: Reporter
+) -> tuple[Path, Path]:
+    if release is None:
+        raise BadValue(f"--category {category} is in several releases. Say which with --release: {', '.join(map(str, RELEASES))}.")
+    return _amazon_addresses.fetch(release, category, metadata=metadata, reviews=reviews, mirror=mirror, folder=folder, reporter=reporter)
 
 
 def _opened(release: int | None, metadata: Path | None, reviews: Path, visual_features: Path | None) -> _Files:
