@@ -1,8 +1,8 @@
 """CSV and TSV files as rows with honest line numbers, in blocks, with bounded memory.
 
 Promises: every line of the file is in a row or a refusal, in order; a row that quotes line ends is numbered by its first line;
-a quote that never closes costs its own line, not those that follow. Blocks without a quote are parsed whole by Arrow, others
-row by row. Quoting is that of RFC 4180, for tabs too.
+a quote that never closes costs its own line, not those that follow. Blocks whose quotes are plain are parsed whole by Arrow,
+others row by row; both read the same. Quoting is that of RFC 4180, for tabs too.
 """
 
 import csv
@@ -13,11 +13,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
-from milkprep.pull.lines import BYTE_ORDER_MARK, LINE_LIMIT, Block, read_blocks
+from milkprep.pull.lines import BYTE_ORDER_MARK, LINE_END, LINE_LIMIT, Block, read_blocks
 from milkprep.pull.staging import BLANK
 from schemas.contracts import RejectReason
 from schemas.errors import SourceError
@@ -25,6 +26,8 @@ from schemas.errors import SourceError
 #: A row goes over no more lines and bytes than this beyond its first line; more means that a quote was never closed.
 ROW_LINES, ROW_BYTES = 10_000, 1 << 20
 OPEN_QUOTE = "a quote is opened and not closed"
+
+BLANK_LINES = (b"\n\n", b"\n\r\n")
 
 Line = tuple[int, bytes, bool]
 
@@ -122,13 +125,18 @@ def _whole(block: Block, layout: Layout, columns: Sequence[str]) -> pl.DataFrame
     """A block of plain rows at once; None where a line of it has to be looked at by itself."""
     skipped = min(block.n_lines, max(0, layout.header_lines + 1 - block.first_line))
     data = block.data[block.offsets[skipped] :] if skipped else block.data
-    if not data or block.too_long or len(layout.columns) < 2 or b'"' in data or data.startswith(BYTE_ORDER_MARK):
+    if not data or block.too_long or len(layout.columns) < 2 or data.startswith(BYTE_ORDER_MARK):
+        return None
+    if any(blank in data for blank in BLANK_LINES) or data.startswith((b"\n", b"\r\n")):  # Arrow takes one for a row of empty values
+        return None
+    quoted = b'"' in data
+    if quoted and not _plainly_quoted(data, layout.separator):
         return None
     try:
         table = arrow_csv.read_csv(
             pa.BufferReader(data),
             read_options=arrow_csv.ReadOptions(column_names=list(layout.columns), block_size=len(data), use_threads=False),
-            parse_options=arrow_csv.ParseOptions(delimiter=layout.separator, quote_char=False, ignore_empty_lines=False),
+            parse_options=arrow_csv.ParseOptions(delimiter=layout.separator, quote_char='"' if quoted else False, ignore_empty_lines=False),
             convert_options=arrow_csv.ConvertOptions(
                 column_types=dict.fromkeys(layout.columns, pa.large_string()), include_columns=list(columns), strings_can_be_null=False
             ),
@@ -139,6 +147,20 @@ def _whole(block: Block, layout: Layout, columns: Sequence[str]) -> pl.DataFrame
         return None
     first = block.first_line + skipped
     return pl.DataFrame(pl.from_arrow(table)).insert_column(0, pl.int_range(first, first + table.num_rows, dtype=pl.Int64, eager=True).alias("line"))
+
+
+def _plainly_quoted(data: bytes, separator: str) -> bool:
+    """Whether every quote opens or closes a whole value of one line, so that no reader could see it otherwise."""
+    text = np.frombuffer(data, dtype=np.uint8)
+    quotes = np.flatnonzero(text == ord('"'))
+    opening, closing = quotes[0::2], quotes[1::2]
+    if len(opening) != len(closing):
+        return False
+    before, after = text[opening - 1], text[closing + 1]  # a block ends in a line end, which also stands before its first byte
+    of_one_line = np.searchsorted(ends := np.flatnonzero(text == LINE_END), opening) == np.searchsorted(ends, closing)
+    return bool(
+        np.isin(before, [ord(separator), LINE_END]).all() and np.isin(after, [ord(separator), LINE_END, ord("\r")]).all() and of_one_line.all()
+    )
 
 
 def _one_by_one(lines: list[Line], layout: Layout, columns: Sequence[str], *, bytes_read: int, last: bool) -> tuple[Rows, list[Line]]:

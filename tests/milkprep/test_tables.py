@@ -167,6 +167,17 @@ def test_no_line_is_lost_whatever_a_file_holds(tmp_path_factory, pieces):
     assert len(numbers) + inside == text.count("\n") - 1
 
 
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.sampled_from(['"a"', "a", "", '""', '"a,b"', '"', '"x""y"', 'x"y', '"a"b', ' "a"', '"\n"', "\n", "\r", "é"]), max_size=12))
+def test_a_block_with_quotes_reads_the_same_at_once_and_row_by_row(tmp_path_factory, values):
+    text = "item,title\n" + "".join(f"{a},{b}\n" for a, b in zip(values[::2], values[1::2], strict=False))
+    file = write(tmp_path_factory.mktemp("t") / "t.csv", text)
+    at_once = read(file)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(delimited, "_whole", lambda *_: None)
+        assert read(file) == at_once
+
+
 @given(st.lists(st.tuples(st.text(alphabet='ab,"\n\t;é', max_size=8), st.text(alphabet='xy,"\n\t é', max_size=8)), min_size=1, max_size=30))
 def test_what_a_csv_writer_writes_is_read_again(tmp_path_factory, rows):
     for suffix, separator in tables.SEPARATORS.items():
