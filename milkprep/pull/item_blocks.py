@@ -59,19 +59,30 @@ def reader(fields: ItemFields, *, wanted: Collection[str] | None) -> Callable[[B
 
     def read_items(block: Block) -> pl.DataFrame | None:
         raw = read(block)
-        if raw is None:
-            return None
-        # Of Python's set, which is made once: polars would hash millions of wanted keys for every block.
-        is_wanted = pl.lit(True) if wanted is None else pl.Series([key in wanted for key in raw["item_key"]])
-        raw = raw.with_row_index("row").with_columns(is_wanted.alias("wanted"))
-        taken = raw.filter("wanted")
-        cleaned = _cleaned(taken, n_pictures=len(fields.pictures), source=fields.source).with_columns(taken["row"])
-        bare = (
-            raw.filter(~pl.col("wanted")).select("row", "item_key").with_columns(categories=pl.lit([], dtype=TEXTS), pictures=pl.lit([], dtype=TEXTS))
-        )
-        return pl.concat([cleaned, bare], how="diagonal").sort("row").select(pl.col(name).cast(kind) for name, kind in STAGED.items())
+        return None if raw is None else staged(raw, wanted=wanted, n_pictures=len(fields.pictures), source=fields.source)
 
     return read_items
+
+
+def staged(raw: pl.DataFrame, *, wanted: Collection[str] | None, n_pictures: int = 1, source: str = "the metadata") -> pl.DataFrame:
+    """Values as they stand in a file as rows of `staged_items`.
+
+    Args:
+        raw: texts `item_key`, `title`, `brand`; lists of texts `description`, `categories` and `pictures_0` to `pictures_<n_pictures - 1>`.
+        wanted: keys of the items whose texts are carried along; of the others only the key is. None: all are.
+        n_pictures: how many columns of addresses there are; the first that has some is taken.
+        source: what the file is called in reasons.
+
+    Returns:
+        The columns of `ITEM_COLUMNS`, in the order of the rows.
+    """
+    # Of Python's set, which is made once: polars would hash millions of wanted keys for every block.
+    is_wanted = pl.lit(True) if wanted is None else pl.Series([key in wanted for key in raw["item_key"]], dtype=pl.Boolean)
+    raw = raw.with_row_index("row").with_columns(is_wanted.alias("wanted"))
+    taken = raw.filter("wanted")
+    cleaned = _cleaned(taken, n_pictures=n_pictures, source=source).with_columns(taken["row"])
+    bare = raw.filter(~pl.col("wanted")).select("row", "item_key").with_columns(categories=pl.lit([], dtype=TEXTS), pictures=pl.lit([], dtype=TEXTS))
+    return pl.concat([cleaned, bare], how="diagonal").sort("row").select(pl.col(name).cast(kind) for name, kind in STAGED.items())
 
 
 def _cleaned(raw: pl.DataFrame, *, n_pictures: int, source: str) -> pl.DataFrame:

@@ -9,11 +9,13 @@ from functools import partial
 
 import msgspec
 import polars as pl
+import pyarrow as pa
 
-from milkprep.pull.staging import LineShape, item_rows
+from milkprep.pull import item_blocks
+from milkprep.pull.staging import LineShape
 from milkprep.sources import _python_literals
 from milkprep.sources._amazon_2018 import REVIEWS
-from milkprep.sources._amazon_rows import Texts, bare_row, item_row, require_keys, texts
+from milkprep.sources._amazon_rows import Texts, require_keys, texts
 
 __all__ = ["REVIEWS", "Metadata", "metadata_shape"]
 
@@ -41,13 +43,21 @@ def _vet(items: list[Metadata]) -> None:
 
 
 def _rows(items: list[Metadata], wanted: Collection[str] | None) -> pl.DataFrame:
-    return item_rows([_item_row(item) if wanted is None or item.asin in wanted else bare_row(item.asin) for item in items])
+    text, listed = pa.large_string(), pa.list_(pa.large_string())
+    raw = pa.table({
+        "item_key": pa.array([item.asin for item in items], type=text), "title": pa.array([item.title for item in items], type=text),
+        "brand": pa.array([item.brand for item in items], type=text),
+        "description": pa.array([texts(item.description) for item in items], type=listed),
+        "categories": pa.array([_flat(item.categories) for item in items], type=listed),
+        "pictures_0": pa.array([texts(item.imUrl) for item in items], type=listed),
+    })  # fmt: skip
+    rows = item_blocks.staged(pl.DataFrame(pl.from_arrow(raw)), wanted=wanted)
+    return rows.with_columns(pl.col("categories").list.unique(maintain_order=True))
 
 
-def _item_row(item: Metadata) -> tuple[object, ...]:
-    # Paths through the tree of categories, which share their beginnings: each category once, in order.
-    categories = list(dict.fromkeys(name for path in item.categories or [] for name in texts(path)))
-    return item_row(item.asin, title=item.title, description=item.description, brand=item.brand, categories=categories, addresses=texts(item.imUrl))
+def _flat(paths: list[Texts] | None) -> list[str]:
+    """Paths through the tree of categories, which share their beginnings, as one list."""
+    return [name for path in paths or [] for name in texts(path)]
 
 
 def metadata_shape(*, wanted: Collection[str] | None) -> LineShape[Metadata]:
