@@ -12,7 +12,8 @@ import polars as pl
 import pyarrow as pa
 
 from milkprep.pull import item_blocks
-from milkprep.pull.staging import LineShape
+from milkprep.pull.lines import Block
+from milkprep.pull.staging import REFUSALS, TEXTS, LineShape
 from milkprep.sources import _python_literals
 from milkprep.sources._amazon_2018 import REVIEWS
 from milkprep.sources._amazon_rows import Texts, require_keys, texts
@@ -31,6 +32,7 @@ class Metadata(msgspec.Struct, gc=False):
     imUrl: str | None = None  # noqa: N815 - the name in the files
 
 
+TEXT = pa.large_string()
 _decode_json = msgspec.json.Decoder(Metadata).decode
 
 
@@ -42,14 +44,28 @@ def _vet(items: list[Metadata]) -> None:
     require_keys(items, "asin")
 
 
+def _block(block: Block, wanted: Collection[str] | None) -> pl.DataFrame | None:
+    """A whole block, beside which the main thread can store the one before."""
+    if block.too_long:
+        return None
+    try:
+        if not block.data.isascii():
+            block.data.decode()
+        items = list(map(_decode, block.lines))
+        _vet(items)
+    except REFUSALS:
+        return None  # one of the lines is refused: the caller finds out which
+    return _rows(items, wanted)
+
+
 def _rows(items: list[Metadata], wanted: Collection[str] | None) -> pl.DataFrame:
-    text, listed = pa.large_string(), pa.list_(pa.large_string())
+    taken = [item if wanted is None or item.asin in wanted else Metadata() for item in items]
     raw = pa.table({
-        "item_key": pa.array([item.asin for item in items], type=text), "title": pa.array([item.title for item in items], type=text),
-        "brand": pa.array([item.brand for item in items], type=text),
-        "description": pa.array([texts(item.description) for item in items], type=listed),
-        "categories": pa.array([_flat(item.categories) for item in items], type=listed),
-        "pictures_0": pa.array([texts(item.imUrl) for item in items], type=listed),
+        "item_key": pa.array([item.asin for item in items], type=TEXT), "title": pa.array([item.title for item in taken], type=TEXT),
+        "brand": pa.array([item.brand for item in taken], type=TEXT),
+        "description": pa.array([texts(item.description) for item in taken], type=TEXTS),
+        "categories": pa.array([_flat(item.categories) for item in taken], type=TEXTS),
+        "pictures_0": pa.array([texts(item.imUrl) for item in taken], type=TEXTS),
     })  # fmt: skip
     rows = item_blocks.staged(pl.DataFrame(pl.from_arrow(raw)), wanted=wanted)
     return rows.with_columns(pl.col("categories").list.unique(maintain_order=True))
@@ -66,4 +82,4 @@ def metadata_shape(*, wanted: Collection[str] | None) -> LineShape[Metadata]:
     Args:
         wanted: keys of the items that will be kept: only their texts are cleaned and carried along. None: all are kept.
     """
-    return LineShape("staged_items", _decode, _vet, partial(_rows, wanted=wanted))
+    return LineShape("staged_items", _decode, _vet, partial(_rows, wanted=wanted), block=partial(_block, wanted=wanted))
