@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 import polars as pl
 
 from milkprep.pull import tables
+from milkprep.pull.delimited import LINE
 from milkprep.pull.media_folder import AUDIO, IMAGES, NOT_READ, OUTSIDE, VIDEO, MediaFolder, digest_of, is_inside
 from milkprep.pull.tables import Table
 from schemas import queries
@@ -70,7 +71,7 @@ def read(table: Table | None, columns: Mapping[str, str], *, root: Path, reporte
         for batch in tables.read(table, columns=list(dict.fromkeys(used.values())), lists=list(used.values())):
             rows: list[tuple[int, str, int, str, str | None, str, str]] = []
             for kind, name in used.items():
-                for line, values in batch.frame.select("line", name).iter_rows():
+                for line, values in batch.frame.select(LINE, name).iter_rows():
                     rows += [(line, kind, place, *_looked_up(value, root, seen)) for place, value in enumerate(dict.fromkeys(values))]
             digest.update(json.dumps([(line, kind, place, sha256, reason) for line, kind, place, _, sha256, _, reason in rows]).encode())
             frames.append(pl.DataFrame(rows, schema=SCHEMA, orient="row"))

@@ -27,6 +27,8 @@ from schemas.errors import SourceError
 ROW_LINES, ROW_BYTES = 10_000, 1 << 20
 OPEN_QUOTE = "a quote is opened and not closed"
 
+#: Column that holds line numbers; names of columns are stripped, so no file has one of that name.
+LINE = " line"
 BLANK_LINES = (b"\n\n", b"\n\r\n")
 
 Line = tuple[int, bytes, bool]
@@ -47,7 +49,7 @@ class Rows:
     """Consecutive rows of a table.
 
     Args:
-        frame: `line` (Int64) and the columns that were asked for.
+        frame: line numbers (Int64) in the column `LINE`, and the columns that were asked for.
         refused: lines among them that are no rows.
         bytes_read: how much of the file has been read so far.
     """
@@ -146,7 +148,7 @@ def _whole(block: Block, layout: Layout, columns: Sequence[str]) -> pl.DataFrame
     if table.num_rows != block.n_lines - skipped:  # a lone carriage return
         return None
     first = block.first_line + skipped
-    return pl.DataFrame(pl.from_arrow(table)).insert_column(0, pl.int_range(first, first + table.num_rows, dtype=pl.Int64, eager=True).alias("line"))
+    return pl.DataFrame(pl.from_arrow(table)).insert_column(0, pl.int_range(first, first + table.num_rows, dtype=pl.Int64, eager=True).alias(LINE))
 
 
 def _plainly_quoted(data: bytes, separator: str) -> bool:
@@ -184,7 +186,7 @@ def _one_by_one(lines: list[Line], layout: Layout, columns: Sequence[str], *, by
         at += n_lines
     by_column = list(zip(*taken, strict=True)) if taken else [()] * width
     values = {name: by_column[layout.columns.index(name)] for name in columns}
-    frame = pl.DataFrame({"line": numbers, **values}, schema={"line": pl.Int64, **dict.fromkeys(columns, pl.String)})
+    frame = pl.DataFrame({LINE: numbers, **values}, schema={LINE: pl.Int64, **dict.fromkeys(columns, pl.String)})
     return Rows(frame, refused, bytes_read), lines[at:]
 
 

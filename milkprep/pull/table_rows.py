@@ -10,6 +10,7 @@ import polars as pl
 
 from milkprep.pull import tables, text_cleaning, timestamps
 from milkprep.pull.columns import LISTS
+from milkprep.pull.delimited import LINE
 from milkprep.pull.staging import REJECT_SCHEMA, TEXT_START_CHARACTERS, Rejects, item_rows
 from milkprep.pull.tables import Table
 from schemas.contracts import RejectReason
@@ -95,7 +96,7 @@ def stage_items(store: Store, table: Table, columns: Mapping[str, str], *, repor
 def _stage_items(store: Store, raw: pl.DataFrame, used: Mapping[str, str], *, source: str) -> None:
     texts = [pl.col(used[role]).alias(role) if role in used else pl.lit("").alias(role) for role in TEXT_ROLES]
     categories = pl.col(used[CATEGORIES]) if CATEGORIES in used else pl.lit([], dtype=pl.List(pl.String))
-    frame = raw.select("line", *texts, categories.alias(CATEGORIES)).with_columns(pl.col("item").str.strip_chars())
+    frame = raw.select(pl.col(LINE).alias("line"), *texts, categories.alias(CATEGORIES)).with_columns(pl.col("item").str.strip_chars())
     keyless, taken = frame.filter(pl.col("item") == ""), frame.filter(pl.col("item") != "")
     if keyless.height:
         start = pl.concat_str(TEXT_ROLES, separator=" ").str.strip_chars()
@@ -109,7 +110,8 @@ def _pairs(raw: pl.DataFrame, columns: Mapping[str, str]) -> pl.DataFrame:
     """Keys, rating, seconds and unit of each row, and where it is refused `reason`, `detail` and `text_start`."""
     roles = ("user", "item", "rating", "timestamp")
     texts = raw.select(
-        "line", *(pl.col(columns[role]).str.strip_chars().alias(role) if role in columns else pl.lit("").alias(role) for role in roles)
+        pl.col(LINE).alias("line"),
+        *(pl.col(columns[role]).str.strip_chars().alias(role) if role in columns else pl.lit("").alias(role) for role in roles),
     )
     number, digest = pl.col("rating").cast(pl.Float64, strict=False), texts.drop("line").hash_rows().reinterpret(signed=True)
     frame = texts.with_columns(number.alias("number"), digest.alias("digest"), *timestamps.parsed(texts["timestamp"]))

@@ -16,7 +16,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from milkprep.pull import delimited
-from milkprep.pull.delimited import Layout, Refused, Rows
+from milkprep.pull.delimited import LINE, Layout, Refused, Rows
 from milkprep.pull.lines import LINE_LIMIT, read_blocks
 from milkprep.pull.staging import BLANK
 from schemas.contracts import RejectReason
@@ -113,7 +113,7 @@ def read(table: Table, *, columns: Sequence[str], lists: Sequence[str] = ()) -> 
     with closing(batches):
         for batch in batches:
             shown = [_values(batch.frame[name], path=table.path, as_list=name in lists).alias(name) for name in columns]
-            yield Rows(pl.DataFrame([batch.frame["line"], *shown]), batch.refused, batch.bytes_read)
+            yield Rows(pl.DataFrame([batch.frame[LINE], *shown]), batch.refused, batch.bytes_read)
 
 
 def _values(column: pl.Series, *, path: Path, as_list: bool) -> pl.Series:
@@ -171,7 +171,7 @@ def _json_rows(path: Path, columns: Sequence[str]) -> Generator[Rows]:
                 except ValueError as error:
                     refused.append(Refused(line, RejectReason.WRONG_TYPE, str(error)))
             cells = list(zip(*(values for _, values in kept), strict=True)) if kept else [()] * len(columns)
-            frame = pl.DataFrame([pl.Series("line", [line for line, _ in kept], dtype=pl.Int64)])
+            frame = pl.DataFrame([pl.Series(LINE, [line for line, _ in kept], dtype=pl.Int64)])
             series = [_joined(name, values) for name, values in zip(columns, cells, strict=True)]
             yield Rows(frame.with_columns(series), refused, batch[-1][2])
 
@@ -236,7 +236,7 @@ def _parquet_rows(path: Path, columns: Sequence[str]) -> Generator[Rows]:
         try:
             for batch in file.iter_batches(BATCH_ROWS, columns=list(columns)):
                 frame = pl.DataFrame(pl.from_arrow(pa.Table.from_batches([batch]))).select(columns)
-                lines = pl.int_range(n_rows + 1, n_rows + frame.height + 1, dtype=pl.Int64, eager=True).alias("line")
+                lines = pl.int_range(n_rows + 1, n_rows + frame.height + 1, dtype=pl.Int64, eager=True).alias(LINE)
                 n_rows += frame.height
                 yield Rows(frame.with_columns(lines), (), size * n_rows // total)
         except (pa.ArrowException, OSError, ValueError) as error:

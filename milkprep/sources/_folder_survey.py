@@ -6,6 +6,7 @@ from pathlib import Path
 import polars as pl
 
 from milkprep.pull import column_media, media_folder, tables
+from milkprep.pull.delimited import LINE
 from milkprep.pull.tables import Table
 from milkprep.sources._own_tables import Tables
 from schemas.contracts import AssetStatus
@@ -91,7 +92,7 @@ def _in_columns(folder: Path, table: Table, found: Tables) -> list[tuple[str, in
     used = [name for role, name in found.item_columns.items() if role in column_media.KINDS]
     counted: dict[tuple[str, str], int] = {}
     for batch in tables.read(table, columns=used, lists=used) if used else ():
-        if batch.frame.height and batch.frame["line"][0] > ROWS_LOOKED_AT:
+        if batch.frame.height and batch.frame[LINE][0] > ROWS_LOOKED_AT:
             break
         for name in used:
             for value in batch.frame[name].explode().drop_nulls():

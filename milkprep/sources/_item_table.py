@@ -3,8 +3,6 @@
 Unlike raw dumps this is a small, made table: whatever is wrong with a line of it is an error, not a reject.
 """
 
-import csv
-from collections import Counter
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -14,9 +12,10 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
-from milkprep.pull import text_cleaning
-from milkprep.pull.lines import LINE_LIMIT, read_blocks
-from milkprep.pull.staging import RawFile, item_rows
+from milkprep.pull import delimited, text_cleaning
+from milkprep.pull.delimited import Layout
+from milkprep.pull.lines import read_blocks
+from milkprep.pull.staging import BLANK, RawFile, item_rows
 from schemas import queries
 from schemas.errors import BadValue, SourceError
 from schemas.store import Store
@@ -162,20 +161,14 @@ def _json_records(path: Path) -> Generator[tuple[int, Values]]:
 
 
 def _csv_records(path: Path, separator: str) -> Generator[tuple[int, Values]]:
-    csv.field_size_limit(LINE_LIMIT)  # the module has one limit for all readers; its own is shorter than real descriptions
-    reader = csv.reader((f"{line}\n" for _, line in _text_lines(path)), delimiter=separator, strict=True)
-    try:
-        header = next(reader, [])
-        if repeated := [name for name, n in Counter(header).items() if n > 1]:
-            raise SourceError(f"{path} has more than one column {repeated[0]!r}. Rename or drop all but one.")
-        for fields in reader:
-            if not fields:
-                continue
-            if len(fields) != len(header):
-                raise SourceError(f"{path}, line {reader.line_num}: {len(fields)} values where the header has {len(header)}.")
-            yield reader.line_num, dict(zip(header, fields, strict=True))
-    except csv.Error as error:
-        raise SourceError(f"{path}, line {reader.line_num} cannot be read: {error}. Check its quotes.") from error
+    names, n_lines = delimited.header_of(path, separator=separator)
+    with closing(delimited.rows(path, Layout(separator, tuple(names), header_lines=n_lines), columns=names)) as batches:
+        for batch in batches:
+            for refused in batch.refused:
+                if refused.detail != BLANK:
+                    raise SourceError(f"{path}, line {refused.line}: {refused.detail}. Check its quotes, and save the file as UTF-8.")
+            for line, *fields in batch.frame.iter_rows():
+                yield line, dict(zip(names, fields, strict=True))
 
 
 def _text_lines(path: Path) -> Iterator[tuple[int, str]]:

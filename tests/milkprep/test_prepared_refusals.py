@@ -142,7 +142,7 @@ def test_a_table_of_items_that_does_not_fit_is_refused(tmp_path, lines, error, m
         ("items.jsonl", b'{"id": 0}\n"\xff"', "line 2 is not UTF-8"),
         ("items.jsonl", b"\n", "describes no item"),
         ("items.csv", b"id,title\n0,a\n1\n", "line 3: 1 values where the header has 2"),
-        ("items.csv", b'id,title\n0,"a\n', "line 2 cannot be read: unexpected end of data"),
+        ("items.csv", b'id,title\n0,"a\n', "line 2: a quote is opened and not closed"),
         ("items.csv", b"id,title\n", "describes no item"),
         ("items.csv", b"id,title,title\n0,a,b\n", "items.csv has more than one column 'title'. Rename or drop"),
     ],

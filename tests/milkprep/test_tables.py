@@ -106,6 +106,13 @@ def test_numbers_and_times_have_one_text_in_every_format(tmp_path):
     assert read(tmp_path / "times.parquet")[0] == [(1, "2020-01-01T12:00:00", "2020-01-01T03:00:00", "2020-01-01"), (2, "", "", "")]
 
 
+def test_a_column_called_line_is_a_column_like_others(tmp_path):
+    assert read(write(tmp_path / "t.csv", 'line,item\nx,a\ny,"b"\n')) == ([(2, "x", "a"), (3, "y", "b")], [])
+    assert read(write(tmp_path / "t.jsonl", '{"line": "x", "item": "a"}\n')) == ([(1, "x", "a")], [])
+    pl.DataFrame({"line": ["x"], "item": ["a"]}).write_parquet(tmp_path / "t.parquet")
+    assert read(tmp_path / "t.parquet") == ([(1, "x", "a")], [])
+
+
 def test_a_json_line_that_is_no_object_of_texts_is_refused(tmp_path):
     lines = ['{"item": "a"}', "", "[1]", '{"item": {"x": 1}}', '{"item": true}', '{"item"', '{"item": "b"}']
     file = write(tmp_path / "t.jsonl", "\n".join(lines))
