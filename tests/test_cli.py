@@ -204,6 +204,14 @@ MISTAKES = {
     "neither finished nor liked": (["pull", "tiktok", "--interactions", "WORK/final_track2_train.txt", "--positive", "share"], 2, "share"),
     "a truncated gzip": (["pull", "amazon", "--metadata", "WORK/meta.json.gz", "--reviews", "WORK/cut.json.gz"], 1, "cut short"),
     "swapped files": (["pull", "amazon", "--metadata", "WORK/reviews.json.gz", "--reviews", "WORK/meta.json.gz"], 1, "reviews.json.gz"),
+    "a wrong release": (
+        ["pull", "amazon", "--release", "2014", "--metadata", "WORK/meta.json.gz", "--reviews", "WORK/reviews.json.gz"],
+        1,
+        "Say --release 2018",
+    ),
+    "no reviews": (["pull", "amazon", "--metadata", "WORK/meta.json.gz"], 2, "Name the reviews file with --reviews"),
+    "a category of no release": (["pull", "amazon", "--category", "Toys"], 2, "Say which with --release: 2014, 2018, 2023"),
+    "a category like a path": (["pull", "amazon", "--release", "2014", "--category", "../x"], 2, "names no category"),
     "an unknown release": (
         ["pull", "amazon", "--release", "1999", "--metadata", "WORK/meta.json.gz", "--reviews", "WORK/reviews.json.gz"],
         2,
