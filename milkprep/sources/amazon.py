@@ -89,28 +89,16 @@ def pull(
     """
     _check(release, core, metadata, reviews, visual_features)
     listed = media_folder.read(media, reporter=reporter) if media else None
-    if listed and visual_features and Modality.VISUAL in listed.files["modality"]:
-        raise BadValue(
-            f"{media} holds pictures or videos and {visual_features} holds visual features: one of the two can be what items show. Leave one out."
-        )
+    _check_what_is_shown(listed, visual_features)
     if category is not None:
         input_files.require_folder(store_path.absolute().parent, flag="--store")
         folder = download_to or store_path.with_name(f"{store_path.name}.raw")
         metadata, reviews = _fetched(release, category, metadata, reviews, mirror, folder, reporter)
-    if reviews is None:
-        raise BadValue("There are no interactions without reviews. Name the reviews file with --reviews, or what to download with --category.")
-    if keep_all_items and metadata is None:
-        raise BadValue("--keep-all-items keeps what the metadata lists. Name the metadata file with --metadata.")
-    files = _opened(release, metadata, reviews, visual_features)
+    files = _opened(release, metadata, reviews, visual_features, keep_all_items=keep_all_items)
+    settings: dict[str, object] = {"core": core, "keep_all_items": keep_all_items}
     # The place of the media stays in the fingerprint: assets.location holds absolute paths, and those of another place would be wrong.
-    media_at = str(media.absolute()) if media else None
-    # The name of the features too: it is what assets and the feature set bear.
-    parameters = {
-        "release": files.release, "core": core, "keep_all_items": keep_all_items, "media": media_at, "metadata": metadata is not None,
-        "visual_features": files.features.label if files.features else None,
-    }  # fmt: skip
-    inputs = input_files.describe(files.paths, reporter=reporter)
-    request = PullRequest(f"amazon-{files.release}", parameters, inputs, listed.listing if listed else [])
+    settings["media"] = str(media.absolute()) if media else None
+    request = _request(files, settings, listed, reporter)
     read = partial(_pull, request=request, files=files, core=core, keep_all=keep_all_items, media=listed, reporter=reporter)
     return catalogue.pulled(store_path, request, replace=replace, read=read)
 
@@ -140,6 +128,13 @@ def _check(release: int | None, core: int, metadata: Path | None, reviews: Path 
             input_files.require_file(path, flag=flag)
 
 
+def _check_what_is_shown(media: MediaFolder | None, visual_features: Path | None) -> None:
+    if media and visual_features and Modality.VISUAL in media.files["modality"]:
+        raise BadValue(
+            f"--media holds pictures or videos, and {visual_features} holds visual features too: an item can show one only. Leave one out."
+        )
+
+
 def _fetched(
     release: int | None, category: str, metadata: Path | None, reviews: Path | None, mirror: str | None, folder: Path, reporter: Reporter
 ) -> tuple[Path, Path]:
@@ -148,7 +143,11 @@ def _fetched(
     return _amazon_addresses.fetch(release, category, metadata=metadata, reviews=reviews, mirror=mirror, folder=folder, reporter=reporter)
 
 
-def _opened(release: int | None, metadata: Path | None, reviews: Path, visual_features: Path | None) -> _Files:
+def _opened(release: int | None, metadata: Path | None, reviews: Path | None, visual_features: Path | None, *, keep_all_items: bool) -> _Files:
+    if reviews is None:
+        raise BadValue("There are no interactions without reviews. Name the reviews file with --reviews, or what to download with --category.")
+    if keep_all_items and metadata is None:
+        raise BadValue("--keep-all-items keeps what the metadata lists. Name the metadata file with --metadata.")
     release = release or _amazon_kinds.recognised_release(metadata, reviews)
     if metadata:
         _amazon_kinds.require(metadata, kind=RELEASES[release].metadata, flag="--metadata")
@@ -161,6 +160,14 @@ def _opened(release: int | None, metadata: Path | None, reviews: Path, visual_fe
         RawFile(reviews, label[reviews]),
         _amazon_features.open_file(visual_features, label=label[visual_features]) if visual_features else None,
     )
+
+
+def _request(files: _Files, settings: dict[str, object], media: MediaFolder | None, reporter: Reporter) -> PullRequest:
+    # The features are named, as assets and their feature set bear the name.
+    features = files.features.label if files.features else None
+    parameters = {"release": files.release, **settings, "metadata": files.metadata is not None, "visual_features": features}
+    inputs = input_files.describe(files.paths, reporter=reporter)
+    return PullRequest(f"amazon-{files.release}", parameters, inputs, media.listing if media else [])
 
 
 def _pull(

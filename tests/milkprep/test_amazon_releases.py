@@ -190,7 +190,7 @@ def test_published_features_become_the_visual_vectors_and_the_assets_lie_in_thei
 def test_features_and_pictures_are_not_both_what_an_item_shows(tmp_path):
     (tmp_path / "media" / "images").mkdir(parents=True)
     (tmp_path / "media" / "images" / "I1.png").write_bytes(b"a picture")
-    with pytest.raises(BadValue, match=r"holds pictures or videos and .* holds visual features.*Leave one out"):
+    with pytest.raises(BadValue, match=r"--media holds pictures or videos, and .* holds visual features too.*Leave one out"):
         pull_amazon(tmp_path, [item_2014()], [review_2014()], media=tmp_path / "media", visual_features=features(tmp_path, "I1"))
 
 
