@@ -4,9 +4,13 @@ import json
 import struct
 
 import pytest
-from raw_files import count, pull_amazon, rejects, table
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from raw_files import count, pull_amazon, rejects, table, write_lines
 
-from milkprep.sources import amazon
+from milkprep.pull import items
+from milkprep.pull.staging import RawFile, stage_lines
+from milkprep.sources import _amazon_2014, _amazon_2023, amazon
 from schemas.errors import BadValue, SourceError
 from schemas.reporting import Silent
 from schemas.store import Store
@@ -199,3 +203,44 @@ def test_a_file_that_holds_no_features_stores_nothing(tmp_path):
     with pytest.raises(SourceError, match="cut short or another kind of file"):
         pull_amazon(tmp_path, [item_2014()], [review_2014()], visual_features=tmp_path / "x.b")
     assert not (tmp_path / "s.duckdb").exists()
+
+
+BASES = {
+    "2014": [item_2014(f"I{n}", description=text, imUrl="a.jpg") for n in range(3) for text in ("Plain", "Don't", "Both ' and \"", "A\nb &amp; \\")],
+    "2023": [item_2023(f"I{n}", images=PICTURES[:n], store="A &amp; B") for n in range(4)],
+}
+SHAPES = {"2014": _amazon_2014.metadata_shape, "2023": _amazon_2023.metadata_shape}
+
+
+@pytest.fixture(scope="module")
+def memory():
+    """A store that examples of one test share; temporary tables are made anew by each."""
+    with Store(":memory:", mode="write") as store:
+        yield store
+
+
+@pytest.mark.parametrize("release", SHAPES)
+@settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(data=st.data())
+def test_each_line_is_a_row_or_a_reject_and_reads_the_same_alone_as_among_others(memory, tmp_path, release, data):
+    lines = [data.draw(st.sampled_from(BASES[release])) for _ in range(data.draw(st.integers(1, 6)))]
+    for at in range(len(lines)):
+        for _ in range(data.draw(st.integers(0, 2))):
+            line, where = lines[at], data.draw(st.integers(0, len(lines[at])))
+            piece = data.draw(st.one_of(st.binary(max_size=3), st.sampled_from([b"'", b'"', b"\\", b"None", b"null", b"[", b"{}"])))
+            lines[at] = (line[:where] + piece + line[where + data.draw(st.integers(0, 3)) :]).replace(b"\n", b" ")
+    columns = "item_key, title, description, brand, categories, pictures, title_reason, description_reason, picture_reason"
+    found = []
+    for together in (True, False):
+        items.create_tables(memory)
+        for number, text in [(0, lines)] if together else enumerate([[line] for line in lines]):
+            file = write_lines(tmp_path / "meta.json", text)
+            n_lines = stage_lines(memory, RawFile(file, "m"), SHAPES[release](wanted=None), reporter=Silent())
+            assert n_lines == len(text), number
+        taken, refused = (
+            memory.query(f"SELECT {columns} FROM staged_items ORDER BY ALL"),
+            memory.query("SELECT reason, text_start FROM staged_rejects ORDER BY ALL"),
+        )
+        assert taken.height + refused.height == len(lines)
+        found.append((taken.rows(), refused.rows()))
+    assert found[0] == found[1]
