@@ -65,6 +65,11 @@ class Block:
         """How many lines there are."""
         return len(self.offsets) - 1
 
+    def part(self, first: int, last: int) -> "Block":
+        """The lines from `first` up to but not including `last`, counted from 0, of a block without lines that are too long."""
+        offsets = self.offsets[first : last + 1]
+        return Block(self.first_line + first, self.data[offsets[0] : offsets[-1]], offsets - offsets[0], frozenset(), self.bytes_read)
+
 
 def block_of(line: bytes, *, number: int) -> Block:
     """One line, without its end, as a block."""

@@ -4,10 +4,7 @@ Promises: nothing of a file is held beyond one batch; no line is lost, lines rea
 understood never stops the file.
 """
 
-import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -16,7 +13,9 @@ import msgspec
 import polars as pl
 import pyarrow as pa
 
+from milkprep.pull import parallel_blocks
 from milkprep.pull.lines import LINE_LIMIT, Block, block_of, read_blocks
+from milkprep.pull.parallel_blocks import BlockReader, digests, rows_of
 from schemas.contracts import RejectReason
 from schemas.errors import SourceError
 from schemas.reporting import Reporter
@@ -36,7 +35,6 @@ ITEM_COLUMNS = {
 }  # fmt: skip
 
 Record = TypeVar("Record")
-BlockReader = Callable[[Block], pl.DataFrame | None]
 
 
 class LineError(Exception):
@@ -150,7 +148,7 @@ class _Batch(Generic[Record]):
     def flush(self) -> None:
         if self.records:
             lines = pl.Series(self.lines, dtype=pl.Binary) + pl.Series([b"\n"])
-            self.frames.append(self.shape.frame(self.records).with_columns(pl.Series("line", self.numbers, dtype=pl.Int64), _digests(lines)))
+            self.frames.append(self.shape.frame(self.records).with_columns(pl.Series("line", self.numbers, dtype=pl.Int64), digests(lines)))
         if self.frames:
             self.store.append(self.shape.table, pl.concat(self.frames))
         self.frames, self.numbers, self.lines, self.records, self.n_bytes = [], [], [], [], 0
@@ -159,11 +157,6 @@ class _Batch(Generic[Record]):
         self.n_bytes += n_bytes
         if self.n_bytes >= BATCH_BYTES or len(self.records) >= BATCH_ROWS:
             self.flush()
-
-
-def _digests(lines: pl.Series) -> pl.Series:
-    """A number a line, line end included: lines are told apart by it among those of one pair or item, within one run."""
-    return lines.hash().reinterpret(signed=True).alias("digest")
 
 
 def item_rows(rows: Sequence[tuple[object, ...]]) -> pl.DataFrame:
@@ -191,7 +184,7 @@ def stage_lines(store: Store, raw: RawFile, shape: LineShape[Record], *, header_
     """
     batch, rejects, n_lines, done = _Batch(store, shape), Rejects(store, raw.label), 0, 0
     with reporter.progress(f"reading {raw.label}", total=raw.path.stat().st_size, unit="bytes") as progress:
-        for block, rows in _parsed(read_blocks(raw.path), shape.block):
+        for block, rows in parallel_blocks.read(read_blocks(raw.path), shape.block):
             if rows is not None:
                 batch.take(rows, len(block.data))
             else:
@@ -204,33 +197,6 @@ def stage_lines(store: Store, raw: RawFile, shape: LineShape[Record], *, header_
     batch.flush()
     rejects.flush()
     return n_lines - header_lines
-
-
-def _parsed(blocks: Iterable[Block], read: BlockReader | None) -> Iterator[tuple[Block, pl.DataFrame | None]]:
-    """Each block with its rows, as many blocks at a time as there are cores: parsing happens outside the interpreter."""
-    if read is None:
-        yield from ((block, None) for block in blocks)
-        return
-    ahead: deque[tuple[Block, Future[pl.DataFrame | None]]] = deque()
-    n_ahead = os.cpu_count() or 1
-    with ThreadPoolExecutor(max_workers=n_ahead, thread_name_prefix="parse") as pool:
-        for block in blocks:
-            ahead.append((block, pool.submit(_rows_of, block, read)))
-            if len(ahead) > n_ahead:
-                first, rows = ahead.popleft()
-                yield first, rows.result()
-        for first, rows in ahead:
-            yield first, rows.result()
-
-
-def _rows_of(block: Block, read: BlockReader) -> pl.DataFrame | None:
-    """A block's rows with `line` and `digest`."""
-    rows = read(block)
-    if rows is None:
-        return None
-    lines = pa.LargeBinaryArray.from_buffers(pa.large_binary(), rows.height, [None, pa.py_buffer(block.offsets), pa.py_buffer(block.data)])
-    numbers = pl.int_range(block.first_line, block.first_line + rows.height, dtype=pl.Int64, eager=True)
-    return rows.with_columns(numbers.alias("line"), _digests(pl.Series(lines)))
 
 
 def _refuse_hopeless(raw: RawFile, n_lines: int, rejects: Rejects) -> None:
@@ -259,7 +225,7 @@ def _stage_block(block: Block, batch: _Batch[Record], rejects: Rejects, *, heade
                 batch.extend([number], [line], _decoded([line], batch.shape))
             except REFUSALS as error:
                 alone = block_of(line, number=number)
-                if batch.shape.block and (rows := _rows_of(alone, batch.shape.block)) is not None:  # taken here as among other neighbours
+                if batch.shape.block and (rows := rows_of(alone, batch.shape.block)) is not None:  # taken here as among other neighbours
                     batch.take(rows, len(line))
                 else:
                     rejects.add(number, *_verdict(line, error), line)

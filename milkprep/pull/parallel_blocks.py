@@ -1,0 +1,68 @@
+"""Blocks of lines to rows, as many blocks at a time as there are cores: parsing happens outside the interpreter.
+
+Promises: blocks come in the order of the file; one that cannot be read whole comes in pieces, so that an odd line costs only its
+neighbours' time.
+"""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import polars as pl
+import pyarrow as pa
+
+from milkprep.pull.lines import Block
+
+BlockReader = Callable[[Block], pl.DataFrame | None]
+#: A block that cannot be read whole is cut into so many pieces.
+PIECES = 32
+
+
+def read(blocks: Iterable[Block], reader: BlockReader | None) -> Iterator[tuple[Block, pl.DataFrame | None]]:
+    """Each block with its rows.
+
+    Args:
+        blocks: of a file, in order.
+        reader: all lines of a block to rows, or None where one of them has to be looked at by itself; None where there is no such way.
+
+    Yields:
+        Blocks or pieces of them, in order, with their rows, `line` and `digest` among the columns; None for the rows of a piece whose
+        lines have to be looked at.
+    """
+    if reader is None:
+        yield from ((block, None) for block in blocks)
+        return
+    ahead: deque[Future[list[tuple[Block, pl.DataFrame | None]]]] = deque()
+    n_ahead = os.cpu_count() or 1
+    with ThreadPoolExecutor(max_workers=n_ahead, thread_name_prefix="parse") as pool:
+        for block in blocks:
+            ahead.append(pool.submit(_read_one, block, reader))
+            if len(ahead) > n_ahead:
+                yield from ahead.popleft().result()
+        for read_block in ahead:
+            yield from read_block.result()
+
+
+def rows_of(block: Block, reader: BlockReader) -> pl.DataFrame | None:
+    """A block's rows with `line` and `digest`, None where it cannot be read whole."""
+    rows = reader(block)
+    if rows is None:
+        return None
+    lines = pa.LargeBinaryArray.from_buffers(pa.large_binary(), rows.height, [None, pa.py_buffer(block.offsets), pa.py_buffer(block.data)])
+    numbers = pl.int_range(block.first_line, block.first_line + rows.height, dtype=pl.Int64, eager=True)
+    return rows.with_columns(numbers.alias("line"), digests(pl.Series(lines)))
+
+
+def digests(lines: pl.Series) -> pl.Series:
+    """A number a line, line end included: lines are told apart by it among those of one pair or item, within one run."""
+    return lines.hash().reinterpret(signed=True).alias("digest")
+
+
+def _read_one(block: Block, reader: BlockReader) -> list[tuple[Block, pl.DataFrame | None]]:
+    rows = rows_of(block, reader)
+    if rows is not None or block.n_lines <= PIECES:
+        return [(block, rows)]
+    size = -(-block.n_lines // PIECES)
+    pieces = [block.part(first, min(first + size, block.n_lines)) for first in range(0, block.n_lines, size)]
+    return [(piece, rows_of(piece, reader)) for piece in pieces]
