@@ -208,22 +208,19 @@ def _records_2018(generator: np.random.Generator, numbers: NDArray[np.int64], te
 
 def _metadata_2023(generator: np.random.Generator, numbers: NDArray[np.int64], texts: Texts) -> list[str]:
     n, address = len(numbers), "https://m.media-amazon.com/images/I/"
-
-    def picture_or_null(picture: int, luck: float) -> str:
-        return "null" if luck < 0.3 else f'"{address}{picture:09X}.jpg"'
-
+    largest = ["null" if luck < 0.3 else None for luck in generator.random(n).tolist()]
     values = zip(
         _items(numbers), _joined(generator, texts.descriptions, n, most=2), _pick(generator, texts.titles, n),
         _joined(generator, texts.features, n, most=6), generator.integers(1, 100_000, n).tolist(), _items(numbers * 3),
-        _pick(generator, texts.summaries, n), generator.random(n).tolist(), strict=True,
+        _pick(generator, texts.summaries, n), generator.random(n).tolist(), largest, strict=True,
     )  # fmt: skip
     return [
         f'{{"main_category": "Musical Instruments", "title": {title}, "average_rating": 4.5, "rating_number": {n_ratings}, "features": [{feature}], '
         f'"description": [{description}], "price": {"null" if luck < 0.5 else 19.99}, "images": [{{"thumb": "{address}{picture:09X}._SX38_.jpg", '
-        f'"large": "{address}{picture:09X}._SX300_.jpg", "variant": "MAIN", "hi_res": {picture_or_null(picture, luck)}}}], '
+        f'"large": "{address}{picture:09X}._SX300_.jpg", "variant": "MAIN", "hi_res": {none or json.dumps(f"{address}{picture:09X}.jpg")}}}], '
         f'"videos": [], "store": {store}, "categories": ["Musical Instruments", "Cables"], "details": {{"Item Weight": "1 pounds"}}, '
         f'"parent_asin": "B{item:09X}", "bought_together": null}}'
-        for item, description, title, feature, n_ratings, picture, store, luck in values
+        for item, description, title, feature, n_ratings, picture, store, luck, none in values
     ]
 
 

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-BENCHMARKS = ("epoch",)
+BENCHMARKS = ("epoch", "pull", "k_core")
 
 if __name__ == "__main__":
     for name in BENCHMARKS:

@@ -38,3 +38,31 @@ def test_the_plain_epoch_learns_what_it_is_the_yardstick_of():
     settings = {"n_items": 20, "batch_size": 50, "alpha": 1.0, "beta": 1.0, "lam": 0.1, "reg": 1e-4, "optimizer": optimizer}
     losses = [plain_epoch.epoch(users, maps, features, pairs, **settings) for _ in range(30)]
     assert losses[-1] < losses[0] / 2
+
+
+@pytest.mark.usefixtures("_on_path")
+@pytest.mark.parametrize("release", [2014, 2018, 2023])
+def test_the_pull_benchmark_measures_both_ways(tmp_path, release):
+    import pull
+
+    found = pull.measure(tmp_path, release=release, n_items=200, n_reviews=3_000, short=True, rounds=1, keep_all=False)
+    assert found["ratio"] == pytest.approx(found["loop"] / found["pull"])
+    assert found["raw_mb"] > 0.5
+
+
+@pytest.mark.usefixtures("_on_path")
+def test_generated_dumps_are_the_same_for_the_same_seed(tmp_path):
+    import raw_dumps
+
+    dumps = [raw_dumps.write(tmp_path / name, release=2018, n_items=300, n_reviews=500, seed=seed) for name, seed in (("a", 1), ("b", 1), ("c", 2))]
+    contents = [(dump.metadata.read_bytes(), dump.reviews.read_bytes()) for dump in dumps]
+    assert contents[0] == contents[1]
+    assert contents[0] != contents[2]
+
+
+@pytest.mark.usefixtures("_on_path")
+def test_the_core_benchmark_finds_the_same_core_both_ways():
+    import k_core
+
+    found = k_core.measure(60_000)
+    assert 0 < found["left"] < found["pairs"]
