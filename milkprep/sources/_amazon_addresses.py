@@ -35,7 +35,7 @@ class Published:
 
 PUBLISHED = {
     2014: Published("https://snap.stanford.edu/data/amazon/productGraph/categoryFiles/", "meta_{}.json.gz", "reviews_{}_5.json.gz"),
-    2018: Published("https://jmcauley.ucsd.edu/data/amazon_v2/", "metaFiles2/meta_{}.json.gz", "categoryFilesSmall/{}_5.json.gz"),
+    2018: Published("https://mcauleylab.ucsd.edu/public_datasets/data/amazon_v2/", "metaFiles2/meta_{}.json.gz", "categoryFilesSmall/{}_5.json.gz"),
     2023: Published(
         "https://mcauleylab.ucsd.edu/public_datasets/data/amazon_2023/raw/", "meta_categories/meta_{}.jsonl.gz", "review_categories/{}.jsonl.gz"
     ),

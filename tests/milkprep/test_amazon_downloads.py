@@ -77,8 +77,8 @@ def test_addresses_are_those_that_the_releases_publish():
         "https://snap.stanford.edu/data/amazon/productGraph/categoryFiles/reviews_Baby_5.json.gz",
     )
     assert _amazon_addresses.addresses(2018, "Gift_Cards") == (
-        "https://jmcauley.ucsd.edu/data/amazon_v2/metaFiles2/meta_Gift_Cards.json.gz",
-        "https://jmcauley.ucsd.edu/data/amazon_v2/categoryFilesSmall/Gift_Cards_5.json.gz",
+        "https://mcauleylab.ucsd.edu/public_datasets/data/amazon_v2/metaFiles2/meta_Gift_Cards.json.gz",
+        "https://mcauleylab.ucsd.edu/public_datasets/data/amazon_v2/categoryFilesSmall/Gift_Cards_5.json.gz",
     )
     assert _amazon_addresses.addresses(2023, "All_Beauty") == (
         "https://mcauleylab.ucsd.edu/public_datasets/data/amazon_2023/raw/meta_categories/meta_All_Beauty.jsonl.gz",
