@@ -1,0 +1,244 @@
+"""A small input for every source and each of its variants, every kind of bad line in it; what is read and taken is counted by hand.
+
+To have a source or a layout held to what all promise: one entry in `SAMPLES`.
+"""
+
+import io
+import json
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from milkprep.sources import PullReport, amazon, folder, microlens, prepared, tiktok
+from schemas.contracts import Modality
+from schemas.reporting import Silent
+
+
+@dataclass(frozen=True)
+class Lines:
+    """A file of lines, the first `header` of which stay where they are."""
+
+    lines: tuple[bytes, ...]
+    header: int = 0
+
+    @property
+    def data(self) -> bytes:
+        return b"".join(line + b"\n" for line in self.lines)
+
+    def shuffled(self, seed: int) -> "Lines":
+        rest = list(self.lines[self.header :])
+        random.Random(seed).shuffle(rest)
+        return Lines((*self.lines[: self.header], *rest), self.header)
+
+    def without_last(self) -> "Lines":
+        return Lines(self.lines[:-1], self.header)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A Parquet file."""
+
+    frame: pl.DataFrame
+
+    @property
+    def data(self) -> bytes:
+        out = io.BytesIO()
+        self.frame.write_parquet(out)
+        return out.getvalue()
+
+    def shuffled(self, seed: int) -> "Rows":
+        return Rows(self.frame.sample(fraction=1, shuffle=True, seed=seed))
+
+    def without_last(self) -> "Rows":
+        return Rows(self.frame.head(-1))
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """A file whose order means something, such as row = item."""
+
+    data: bytes
+
+    def shuffled(self, seed: int) -> "Fixed":
+        return self
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One input of one source.
+
+    Args:
+        source: the plugin.
+        files: what is read, by name within the folder.
+        interactions: the one of them that holds these.
+        taken: lines read and lines taken of each, by hand.
+        pull: reads the folder into a store.
+        media: other files beside them, with their own names for content.
+    """
+
+    source: str
+    files: Mapping[str, Any]
+    interactions: str
+    taken: Mapping[str, tuple[int, int]]
+    pull: Callable[..., PullReport]
+    media: tuple[str, ...] = ()
+
+    def write(self, place: Path, **others: Any) -> Path:
+        """Everything into a folder; files of `others`, by name, in place of its own."""
+        contents = {name: file.data for name, file in {**self.files, **others.pop("files", {})}.items()}
+        contents |= {name: name.encode() for name in self.media}
+        for name, data in contents.items():
+            (place / name).parent.mkdir(parents=True, exist_ok=True)
+            (place / name).write_bytes(data)
+        return place
+
+    def into(self, place: Path, store: Path, **options: Any) -> PullReport:
+        """Pull a folder into a store."""
+        return self.pull(place, store, reporter=Silent(), **options)
+
+
+def npy(rows: list[list[float]]) -> Fixed:
+    """Rows as a .npy file."""
+    out = io.BytesIO()
+    np.save(out, np.array(rows, dtype="float32"))
+    return Fixed(out.getvalue())
+
+
+def texts(*lines: str, header: int = 0) -> Lines:
+    """Lines of text."""
+    return Lines(tuple(line.encode() for line in lines), header)
+
+
+REVIEWS = {
+    2014: lambda user, item, seconds, stars: {"reviewerID": user, "asin": item, "helpful": [0, 1], "overall": stars, "unixReviewTime": seconds},
+    2018: lambda user, item, seconds, stars: {"overall": stars, "verified": True, "reviewerID": user, "asin": item, "unixReviewTime": seconds},
+    2023: lambda user, item, seconds, stars: {
+        "rating": stars, "asin": "V", "parent_asin": item, "user_id": user, "timestamp": None if seconds is None else 1000 * seconds,
+    },
+}  # fmt: skip
+ITEMS: dict[str, Callable[[str | None], bytes]] = {
+    "2014": lambda key: repr({"asin": key, "title": f"Item {key}", "categories": [["Toys"]], "imUrl": f"http://e.org/{key}.jpg"}).encode(),
+    "2018 early": lambda key: json.dumps({
+        "category": ["Cards"], "description": ["Of paper"], "title": f"Item {key}", "image": [f"http://e.org/{key}._SS40_.jpg"], "brand": "",
+        "feature": [], "asin": key,
+    }).encode(),
+    "2018": lambda key: json.dumps({
+        "category": ["Cards"], "description": [], "title": f"Item {key}", "brand": "B &amp; Co", "imageURL": [], "imageURLHighRes": [], "asin": key,
+    }).encode(),
+    "2023": lambda key: json.dumps({
+        "title": f"Item {key}", "description": ["Soft"], "images": [{"large": f"http://e.org/{key}.jpg", "hi_res": None}], "store": None,
+        "categories": [], "parent_asin": key,
+    }).encode(),
+}  # fmt: skip
+
+
+def of_amazon(schema: str) -> Sample:
+    """Two users and two items are left of a 2-core; of the metadata, the lines of these items."""
+
+    def review(user: str | None = "U1", item: str = "A", seconds: int | None = 1_400_000_000, stars: Any = 4.0) -> bytes:
+        return json.dumps(REVIEWS[int(schema[:4])](user, item, seconds, stars)).encode()
+
+    item = ITEMS[schema]
+    weak = [review("U3"), review("U3", "C")]
+    refused = [review("U1", "A"), review("U1", "B", 1_500_000_000), review(stars="five"), review(None), b'{"asin": "\xff"}', b"", b"{"]
+    reviews = [review("U1", "A"), review("U1", "B"), review("U2", "A", None), review("U2", "B", stars=None), *weak, *refused]
+    items = [item("A"), item("B"), item("C"), item("D"), item("A"), item(None), item("E")[:-4], b"", b"\xff"]
+
+    def pull(place: Path, store: Path, **options: Any) -> PullReport:
+        return amazon.pull(store, metadata=place / "meta.json", reviews=place / "reviews.json", core=2, **options)
+
+    files = {"meta.json": Lines(tuple(items)), "reviews.json": Lines(tuple(reviews))}
+    return Sample("amazon", files, "reviews.json", {"meta.json": (9, 2), "reviews.json": (13, 4)}, pull)
+
+
+def of_prepared() -> Sample:
+    """Four items with vectors and a table; one vector of zeros, one that is no number."""
+    pairs = texts("userID\titemID\trating", "0\t0\t5", "0\t1\t3", "7\t2\t4", "7\t0\t1", "0\t0\t5", "x\t1\t3", "0\t1", "", "\t1\t2", header=1)
+    items = texts(*(json.dumps({"itemID": n, "asin": f"K{n}", "title": f"Item {n}"}) for n in range(4)))
+    files = {"toy.inter": pairs, "image.npy": npy([[1, 2], [0, 0], [3, float("nan")], [4, 5]]), "items.jsonl": items}
+
+    def pull(place: Path, store: Path, **options: Any) -> PullReport:
+        features = {Modality.VISUAL: place / "image.npy"}
+        return prepared.pull(store, interactions=place / "toy.inter", features=features, items=place / "items.jsonl", **options)
+
+    return Sample("prepared", files, "toy.inter", {"toy.inter": (9, 4), "image.npy": (4, 2), "items.jsonl": (4, 4)}, pull)
+
+
+def of_tiktok() -> Sample:
+    """Four videos are finished, one of them without anything said of it."""
+
+    def view(user: object, item: object, finish: int = 1) -> str:
+        return "\t".join(map(str, [user, 3, item, 7, -1, 0, finish, 0, -1, 5, 53_000_654_898, 9]))
+
+    views = texts(view(1, 10), view(1, 11), view(2, 10), view(2, 12), view(2, 2), view(3, 12, 0), view(1, 10), view("x", 1), "", "1\t2")
+    seen = [{"item_id": n, "video_feature_dim_128": [n] * 128} for n in (10, 11, 99)]
+    seen += [{"item_id": 12, "video_feature_dim_128": [1.0] * 3}, {"item_id": 2, "video_feature_dim_128": [0.0] * 128}]
+    heard = [{"item_id": n, "audio_feature_128_dim": [n] * 128} for n in (10, 10)]
+    words = [{"item_id": n, "title_features": {str(word): 1 for word in range(n)}} for n in (10, 11, 12, 99)] + [{"title_features": {}}]
+    faces = [{"item_id": 10, "face_attrs": []}]
+    files = {
+        "views.txt": views,
+        "titles.txt": texts(*map(json.dumps, words), "{"),
+        "video.txt": texts(*map(json.dumps, seen)),
+        "audio.txt": texts(*map(json.dumps, heard), ""),
+        "faces.txt": texts(*map(json.dumps, faces)),
+    }
+    taken = {"views.txt": (10, 5), "titles.txt": (6, 3), "video.txt": (5, 2), "audio.txt": (3, 1), "faces.txt": (1, 1)}
+
+    def pull(place: Path, store: Path, **options: Any) -> PullReport:
+        parts = {role: place / f"{role}.txt" for role in ("titles", "video", "audio", "faces")}
+        return tiktok.pull(store, interactions=place / "views.txt", **parts, text_width=2, core=0, **options)
+
+    return Sample("tiktok", files, "views.txt", taken, pull)
+
+
+def of_microlens() -> Sample:
+    """Two videos with a title and a cover or not; a third that nobody commented on."""
+    pairs = texts("user,item,timestamp", "1,10,1583378629552", "1,11,1583378629553", "2,10,1583378629", "2,10,1583378600", "3", "x,10,soon", header=1)
+    titles = texts("item,title", "10,One, two", "11,Rain", "12,Lonely", "11,Rain", ",Nobody", header=1)
+    files = {"m_pairs.csv": pairs, "m_titles.csv": titles}
+
+    def pull(place: Path, store: Path, **options: Any) -> PullReport:
+        named = microlens.Files(place / "m_pairs.csv", place / "m_titles.csv", covers=place / "covers")
+        return microlens.pull(store, files=named, **options)
+
+    return Sample("microlens", files, "m_pairs.csv", {"m_pairs.csv": (6, 3), "m_titles.csv": (5, 2)}, pull, ("covers/10.jpg", "covers/77.jpg"))
+
+
+PAIRS = [("u1", "a", "5"), ("u1", "b", "4"), ("u2", "a", ""), ("u1", "a", "5"), ("u2", "b", "five"), ("", "b", "2"), ("u3", "", "2")]
+SHOP = [("a", "Apple", "http://e.org/a.jpg"), ("b", "Bread", ""), ("c", "New", "gone.jpg"), ("", "Nobody", ""), ("a", "Apple", "http://e.org/a.jpg")]
+PAIR_NAMES, SHOP_NAMES = ("user", "item", "rating"), ("item", "title", "image")
+
+
+def of_folder(form: str) -> Sample:
+    """The same catalogue in each format: three of seven pairs are taken, and three of five items."""
+
+    def written(rows: list[tuple[str, ...]], names: tuple[str, ...]) -> Lines | Rows:
+        if form == "parquet":
+            return Rows(pl.DataFrame(rows, schema=names, orient="row"))
+        if form == "jsonl":
+            return texts(*(json.dumps(dict(zip(names, row, strict=True))) for row in rows))
+        between = {"csv": ",", "tsv": "\t"}[form]
+        return texts(*(between.join(row) for row in [names, *rows]), header=1)
+
+    files = {f"interactions.{form}": written(PAIRS, PAIR_NAMES), f"items.{form}": written(SHOP, SHOP_NAMES)}
+
+    def pull(place: Path, store: Path, **options: Any) -> PullReport:
+        return folder.pull(store, folder=place, **options)
+
+    counted = {f"interactions.{form}": (7, 3), f"items.{form}": (5, 3)}
+    return Sample("folder", files, f"interactions.{form}", counted, pull, ("images/b.png", "audio/a.wav"))
+
+
+SAMPLES = {
+    **{f"amazon {schema}": of_amazon(schema) for schema in ITEMS},
+    "prepared": of_prepared(),
+    "tiktok": of_tiktok(),
+    "microlens": of_microlens(),
+    **{f"folder {form}": of_folder(form) for form in ("csv", "tsv", "jsonl", "parquet")},
+}
