@@ -1,19 +1,25 @@
 """A pull killed at any moment and started again ends with the very tables of one that was left alone."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 from raw_files import metadata, review, table, write_lines
 
-N_USERS, N_ITEMS, KILLS = 400, 300, 5
+N_USERS, N_ITEMS = 400, 300
+#: Kills of each of the two tests at random moments, and processes that are being made ready beside the one that runs.
+KILLS, AHEAD = 10, 2
 TABLES = ("users", "items", "interactions", "assets", "rejects")
-#: Pulls and says on stdout when it starts, and when all but the record of the pull is written in its transaction.
+#: Pulls once it is told to; says when it is ready, and when all but the record of the pull is written in its transaction.
 CHILD = """
 import sys, time
 from pathlib import Path
@@ -21,7 +27,7 @@ from milkprep.pull import catalogue
 from milkprep.sources import amazon
 from schemas.reporting import Silent
 
-folder, pause, digest = Path(sys.argv[1]), float(sys.argv[3]), catalogue.catalogue_fingerprint
+folder, pause, core, digest = Path(sys.argv[1]), float(sys.argv[3]), int(sys.argv[4]), catalogue.catalogue_fingerprint
 
 def announced(store):
     print("inside the transaction", flush=True)
@@ -30,16 +36,29 @@ def announced(store):
 
 catalogue.catalogue_fingerprint = announced
 print("ready", flush=True)
-report = amazon.pull(folder / sys.argv[2], metadata=folder / "m.json.gz", reviews=folder / "r.json.gz", core=3, reporter=Silent())
+sys.stdin.readline()
+files = {"metadata": folder / "m.json.gz", "reviews": folder / "r.json.gz"}
+report = amazon.pull(folder / sys.argv[2], **files, core=core, replace=True, reporter=Silent())
 print(report.changed, flush=True)
 """
 
 
-def start(folder: Path, store: str, *, pause: float = 0) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", CHILD, str(folder), store, str(pause)]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2], env={**os.environ, "OMP_NUM_THREADS": "1"})
+def prepare(folder: Path, store: str, *, pause: float = 0, core: int = 3) -> subprocess.Popen[str]:
+    """A process that has imported everything and waits for its start."""
+    command = [sys.executable, "-c", CHILD, str(folder), store, str(pause), str(core)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, **pipes, cwd=Path(__file__).parents[2], env={**os.environ, "OMP_NUM_THREADS": "1"})
+
+
+def let_go(child: subprocess.Popen[str]) -> subprocess.Popen[str]:
     assert child.stdout.readline() == "ready\n"
+    child.stdin.write("go\n")
+    child.stdin.flush()
     return child
+
+
+def start(folder: Path, store: str, *, pause: float = 0, core: int = 3) -> subprocess.Popen[str]:
+    return let_go(prepare(folder, store, pause=pause, core=core))
 
 
 def finished(child: subprocess.Popen[str]) -> bool:
@@ -55,6 +74,10 @@ def contents(folder: Path, store: str) -> dict[str, list[tuple[object, ...]]]:
     return found | {"pulls": table(folder, "SELECT fingerprint, catalogue_fingerprint, report::VARCHAR FROM pulls", store=store)}
 
 
+def fingerprint(folder: Path, store: str) -> list[tuple[object, ...]]:
+    return table(folder, "SELECT fingerprint, catalogue_fingerprint FROM pulls", store=store)
+
+
 @pytest.fixture
 def raw(tmp_path):
     """A folder with raw files, some lines refused."""
@@ -66,21 +89,61 @@ def raw(tmp_path):
     return tmp_path
 
 
-def test_killed_at_random_moments_it_ends_as_if_it_had_been_left_alone(raw):
-    generator, store, started = np.random.default_rng(7), raw / "killed.duckdb", time.monotonic()
+@contextmanager
+def waiting(folder: Path, store: str) -> Iterator[deque[subprocess.Popen[str]]]:
+    """Processes that wait for their start, as many as `AHEAD`; a reader takes one and puts another in its place."""
+    children = deque(prepare(folder, store) for _ in range(AHEAD))
+    try:
+        yield children
+    finally:
+        for child in children:
+            child.kill()
+            child.communicate()
+
+
+def leave(folder: Path, store: str) -> None:
+    """Take a store away, and whatever a killed process left beside it."""
+    for path in folder.glob(f"{store}*"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+@pytest.mark.parametrize("replacing", [False, True], ids=["into a new store", "in place of another pull"])
+def test_killed_at_random_moments_it_ends_as_if_it_had_been_left_alone(raw, replacing):
+    generator, store, n_killed = np.random.default_rng(7 + replacing), "killed.duckdb", 0
+    if replacing:
+        assert finished(start(raw, "before.duckdb", core=0))
+        shutil.copy(raw / "before.duckdb", raw / store)
+    alone = prepare(raw, "alone.duckdb")
+    started = time.monotonic()
+    assert finished(let_go(alone))
+    longest = time.monotonic() - started
+    with waiting(raw, store) as children:
+        while n_killed < KILLS:
+            child = let_go(children.popleft())
+            children.append(prepare(raw, store))
+            time.sleep(generator.uniform(0, longest))
+            child.kill()
+            child.communicate()
+            n_killed += child.returncode == -signal.SIGKILL
+            if child.returncode == 0:  # too late: begin anew, and be quicker
+                leave(raw, store)
+                if replacing:
+                    shutil.copy(raw / "before.duckdb", raw / store)
+                longest *= 0.7
+            elif replacing:
+                assert fingerprint(raw, store) in (fingerprint(raw, "before.duckdb"), fingerprint(raw, "alone.duckdb"))
+    finished(start(raw, store))
+    assert contents(raw, store) == contents(raw, "alone.duckdb")
+    assert {path.name for path in raw.iterdir()} - {"before.duckdb"} == {"m.json.gz", "r.json.gz", "alone.duckdb", store}
+
+
+def test_what_a_killed_process_left_beside_the_store_disturbs_nothing(raw):
     assert finished(start(raw, "alone.duckdb"))
-    longest, n_killed = time.monotonic() - started, 0
-    while n_killed < KILLS:
-        child = start(raw, store.name)
-        time.sleep(generator.uniform(0, longest))
-        child.kill()
-        child.communicate()
-        n_killed += child.returncode == -signal.SIGKILL
-        if child.returncode == 0:  # too late: begin anew, and be quicker
-            store.unlink()
-            longest *= 0.7
-    finished(start(raw, store.name))
-    assert contents(raw, store.name) == contents(raw, "alone.duckdb")
+    left = raw / "killed.duckdb.tmp"
+    left.mkdir()
+    (left / "duckdb_temp_storage_DEFAULT-0.tmp").write_bytes(b"left over" * 1000)
+    assert finished(start(raw, "killed.duckdb"))
+    assert contents(raw, "killed.duckdb") == contents(raw, "alone.duckdb")
 
 
 def test_killed_inside_its_transaction_it_leaves_nothing_and_can_be_repeated(raw):
