@@ -55,10 +55,12 @@ def find(folder: Path, stem: str) -> Path | None:
     """The one table of a folder that is called `stem`, whatever its format; None where there is none.
 
     Raises:
-        BadValue: if there are several.
+        BadValue: if there are several, or it is no file.
     """
     known = {f"{stem}.{suffix}" for suffix in SUFFIXES}
-    found = sorted(path for path in folder.iterdir() if path.name.lower() in known and path.is_file())
+    found = sorted(path for path in folder.iterdir() if path.name.lower() in known)
+    if found and not found[0].is_file():
+        raise BadValue(f"{found[0]} has the name of a table, but is no file. Put the file in its place, or take it away.")
     if len(found) > 1:
         raise BadValue(f"{folder} holds {' and '.join(path.name for path in found)}. Leave one of them there.")
     return found[0] if found else None
