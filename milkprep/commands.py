@@ -1,4 +1,4 @@
-"""Commands that prepare data after it has been pulled: extract, build-splits."""
+"""Commands that prepare data after it has been pulled: fetch-media, extract, build-splits."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -15,10 +15,51 @@ StorePath = Annotated[Path, typer.Option("--store", "-s", help="The DuckDB file 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 
 DEFAULT_STORE = Path("milk.duckdb")
+INTERRUPTED = 130
 ENCODERS = (
     "hashed-ngrams, colour-layout or log-mel, which need no weights; for text also a hub name or a local folder of a transformers "
     "model; imported for vectors that came ready-made. Text takes sentence-transformers/all-MiniLM-L6-v2 when none is named."
 )
+
+
+@app.command("fetch-media", epilog="Example: python cli.py fetch-media --modality visual --store tiktok.duckdb")
+def fetch_media(
+    ctx: typer.Context,
+    modality: Annotated[Modality, typer.Option(help="What lies at the addresses: visual or audio.")],
+    store: StorePath = DEFAULT_STORE,
+    cache: Annotated[Path | None, typer.Option(help="Folder of what is fetched; STORE.media beside the store when not given.")] = None,
+    concurrency: Annotated[int, typer.Option(help="Addresses asked for at a time.")] = 16,
+    per_host: Annotated[int, typer.Option(help="Of these, at one host.")] = 4,
+    deadline: Annotated[float, typer.Option(help="Seconds an address may take, repetitions included.")] = 60.0,
+    max_bytes: Annotated[int | None, typer.Option(help="Larger answers are refused; what the decoders take when not given.")] = None,
+    allow_private: Annotated[bool, typer.Option("--allow-private", help="Follow addresses into this machine and private networks.")] = False,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try addresses that failed once more.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Fetch pictures or sound by address, once each, and record what became of every address. Resumes where it stopped."""
+    from milkprep.media import fetch as engine
+
+    console: Console = ctx.obj
+    options = engine.FetchOptions(cache, concurrency, per_host, deadline, max_bytes, allow_private, retry_failed)
+    report = engine.fetch_media(store, modality=modality, options=options, reporter=console)
+    if as_json:
+        console.emit({
+            "modality": modality.value, "visited": report.n_visited, "ok": report.n_ok, "bytes": report.n_bytes, "left": report.n_left,
+            "cache": str(report.cache), "seconds": report.seconds, "interrupted": report.interrupted, "summary": report.summary.to_dicts(),
+        })  # fmt: skip
+    else:
+        if report.n_visited:
+            console.say(
+                f"{modality}: {report.n_visited} addresses visited in {report.seconds:.1f} s, {report.n_bytes / 1e6:.1f} MB received; "
+                f"{report.n_ok} hold content, which lies in {report.cache}."
+            )
+        elif not report.interrupted:
+            console.say(f"Nothing to fetch: no {modality} asset waits at an address nobody has visited.")
+        if report.summary.height:
+            console.table(report.summary, title=f"{modality} addresses by what became of them")
+    if report.interrupted:
+        console.say(f"Stopped; {report.n_left} addresses are left. Run the same command again to go on.")
+        raise typer.Exit(INTERRUPTED)
 
 
 @app.command(epilog="Example: python cli.py extract --modality text --store gifts.duckdb")

@@ -75,7 +75,7 @@ def fetch(
         return target
     timer = Timer()
     part = _Part(address, target, n_bytes)
-    with _in_words(address, target), GuardedTransport(timer=timer, connections=1, allow_private=allow_private) as transport:
+    with _in_words(address, target), GuardedTransport(timer=timer, allow_private=allow_private) as transport:
         target.parent.mkdir(parents=True, exist_ok=True)
         with timer.limit(deadline_s or float("inf")), reporter.progress(target.name, total=None, unit="MiB") as progress:
             _tried(part, transport, timer, progress)
@@ -239,8 +239,7 @@ class _Part:
 
 def _blocks(answer: "Response") -> Iterator[bytes]:
     """The body as it was sent."""
-    for block in answer.stream:  # type: ignore[union-attr]  # the stream of a synchronous transport
-        yield block
+    yield from answer.stream  # type: ignore[misc]  # the stream of a synchronous transport
 
 
 def _validator(answer: "Response") -> str:
@@ -267,9 +266,7 @@ def _in_words(address: str, target: Path) -> Iterator[None]:
     try:
         yield
     except Transient as failure:
-        raise SourceError(
-            f"{shown} could not be fetched: {failure.reason}. What has arrived is kept; run this again to go on from there."
-        ) from failure
+        raise SourceError(f"{shown} could not be fetched: {failure.reason}. What has arrived is kept; run this again.") from failure
     except Failed as failure:
         raise SourceError(f"{shown} could not be fetched: {failure.reason}. Look at the address, or name a file of your own.") from failure
     except Refused as refused:
@@ -278,5 +275,5 @@ def _in_words(address: str, target: Path) -> Iterator[None]:
         with suppress(OSError):
             logger.info("%s bytes are kept", target.with_name(f"{target.name}.part").stat().st_size)
         raise SourceError(
-            f"{target} could not be written: {error.strerror or error}. Make room or choose another folder, then run this again: it goes on from there."
+            f"{target} could not be written: {error.strerror or error}. Make room or choose another folder, then run this again."
         ) from error

@@ -52,6 +52,8 @@ def approved(url: "URL") -> "URL":
         raise Refused("neither an http nor an https address")
     if not url.host:
         raise Refused("the address names no host")
+    if "%" in url.host or not 0 < (url.port or 80) < 65536:
+        raise Refused("the address makes no sense")
     if url.userinfo:
         raise Refused("the address holds a user name or password")
     if len(str(url)) > MAX_LENGTH:

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from ssl import SSLContext
 
 import httpcore2
 import httpx2
@@ -21,6 +21,8 @@ from milkprep.media import addresses
 SLICE_S = 0.5
 #: Seconds an idle connection is kept for the next address of its host.
 KEEP_S = 30.0
+#: Connections a thread keeps open, e.g. to a few hosts in turn.
+CONNECTIONS = 4
 
 SocketOption = tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]
 
@@ -74,15 +76,17 @@ class GuardedTransport(httpx2.HTTPTransport):
 
     Args:
         timer: whose deadlines hold.
-        connections: open at the same time, at most.
         allow_private: whether connections may leave the public internet.
+        trusted: certificates, where several transports share them: to load them takes longer than an answer.
+
+    One thread uses it at a time: threads that share one wait for each other more than for servers.
     """
 
-    def __init__(self, *, timer: Timer, connections: int, allow_private: bool) -> None:
+    def __init__(self, *, timer: Timer, allow_private: bool, trusted: SSLContext | None = None) -> None:
         self._pool = httpcore2.ConnectionPool(
-            ssl_context=httpx2.create_ssl_context(),
-            max_connections=connections,
-            max_keepalive_connections=connections,
+            ssl_context=trusted or httpx2.create_ssl_context(),
+            max_connections=CONNECTIONS,
+            max_keepalive_connections=CONNECTIONS,
             keepalive_expiry=KEEP_S,
             network_backend=_Backend(timer, allow_private=allow_private),
         )
@@ -108,14 +112,16 @@ class _Backend(httpcore2.SyncBackend):
             raise httpcore2.ConnectError("its name leads nowhere") from error
         for number in numbers[:-1]:
             try:
-                return self._connected(number, port, timeout, socket_options)
+                return self._connected(number, port, timeout, local_address, socket_options)
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout):
                 continue
-        return self._connected(numbers[-1], port, timeout, socket_options)
+        return self._connected(numbers[-1], port, timeout, local_address, socket_options)
 
-    def _connected(self, number: str, port: int, timeout: float | None, options: Iterable[SocketOption] | None) -> httpcore2.NetworkStream:
+    def _connected(
+        self, number: str, port: int, timeout: float | None, local: str | None, options: Iterable[SocketOption] | None
+    ) -> httpcore2.NetworkStream:
         patience = _within(timeout, self._timer.left(), httpcore2.ConnectTimeout)
-        return _Stream(super().connect_tcp(number, port, timeout=patience, socket_options=options), self._timer)
+        return _Stream(super().connect_tcp(number, port, timeout=patience, local_address=local, socket_options=options), self._timer)
 
 
 class _Stream(httpcore2.NetworkStream):
@@ -141,11 +147,11 @@ class _Stream(httpcore2.NetworkStream):
     def close(self) -> None:
         self._stream.close()
 
-    def start_tls(self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None) -> httpcore2.NetworkStream:
+    def start_tls(self, ssl_context: SSLContext, server_hostname: str | None = None, timeout: float | None = None) -> httpcore2.NetworkStream:
         patience = _within(timeout, self._timer.left(), httpcore2.ConnectTimeout)
         return _Stream(self._stream.start_tls(ssl_context, server_hostname, timeout=patience), self._timer)
 
-    def get_extra_info(self, info: str) -> Any:
+    def get_extra_info(self, info: str) -> object:
         return self._stream.get_extra_info(info)
 
 

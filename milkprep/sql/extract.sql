@@ -20,11 +20,12 @@ ANTI JOIN (SELECT item_idx, content_sha256 FROM feature_failures WHERE feature_s
 WHERE content IS NOT NULL
 
 -- name: pending_files
--- Local files of one modality that this feature set has not embedded yet. Files that already failed it are tried again on
+-- Files of one modality, local or fetched, that this feature set has not embedded yet. Files that already failed it are tried again on
 -- $retry, and when they are pending or their content is known to be another. Vectors that came ready-made have no file behind them, nor have the broken rows of the file they came in: their
 -- assets are located in what an import names as its weights.
-SELECT a.item_idx, a.position, a.location, a.content_sha256, NULL::VARCHAR AS content
+SELECT a.item_idx, a.position, coalesce(d.file, a.location) AS location, a.content_sha256, NULL::VARCHAR AS content
 FROM assets AS a
+LEFT JOIN (SELECT address, modality, file FROM downloads WHERE status = 'ok') AS d ON d.address = a.location AND d.modality = a.modality
 ANTI JOIN (SELECT item_idx, position, content_sha256 FROM feature_rows WHERE feature_set_id = $feature_set_id) AS done
     ON done.item_idx = a.item_idx AND done.position = a.position AND a.status = 'ok' AND done.content_sha256 = a.content_sha256
 ANTI JOIN (SELECT r.item_idx, r.position, s.modality FROM feature_rows AS r JOIN feature_sets AS s USING (feature_set_id)
@@ -35,7 +36,7 @@ ANTI JOIN (SELECT modality, weights FROM feature_sets WHERE encoder = 'imported'
 ANTI JOIN (SELECT item_idx, position, content_sha256 FROM feature_failures WHERE feature_set_id = $feature_set_id AND NOT $retry) AS failed
     ON failed.item_idx = a.item_idx AND failed.position = a.position AND a.status <> 'pending'
     AND failed.content_sha256 IS NOT DISTINCT FROM a.content_sha256
-WHERE a.modality = $modality AND NOT contains(a.location, '://') AND a.status IN ('pending', 'ok', 'decode_error', 'too_short', 'silent')
+WHERE a.modality = $modality AND (d.file IS NOT NULL OR NOT contains(a.location, '://')) AND a.status IN ('pending', 'ok', 'decode_error', 'too_short', 'silent')
 
 -- name: has_pending
 SELECT count(*) > 0 AS found FROM (SELECT 1 FROM ({pending}) LIMIT 1);

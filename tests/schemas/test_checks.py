@@ -10,6 +10,9 @@ SQL = dict(documents("schemas.checks"))
 
 #: Check -> what breaks it in the filled store. A check without a plant here fails the test, so a new one comes with its own.
 PLANTS = {
+    "assets_at_addresses_were_fetched": [
+        "UPDATE assets SET location = 'https://pictures.example/1.jpg' WHERE modality = 'visual' AND status = 'ok'",
+    ],
     "assets_belong_to_items": [
         "INSERT INTO assets VALUES (99, 'text', 0, 'title', 'x', 'ok', NULL)",
         "INSERT INTO assets VALUES (0, 'text', 0, 'title', 'x', 'ok', NULL)",
@@ -22,6 +25,12 @@ PLANTS = {
         "DELETE FROM vectors_1 WHERE content_sha256 = 't0'",
         "INSERT INTO vectors_1 VALUES ('t0', [5, 5])",
         "UPDATE feature_sets SET is_current = false WHERE modality = 'visual'",
+    ],
+    "downloads_that_are_ok_have_a_file": [
+        "INSERT INTO downloads VALUES ('http://a.example/', 'visual', 'ok', NULL, NULL, 3, '/a', TIMESTAMP '2024-01-01')",
+        "INSERT INTO downloads VALUES ('http://a.example/', 'visual', 'ok', NULL, 'x', 3, NULL, TIMESTAMP '2024-01-01')",
+        "INSERT INTO downloads VALUES ('http://a.example/', 'visual', 'fetch_error', '', NULL, NULL, NULL, TIMESTAMP '2024-01-01')",
+        "INSERT INTO downloads VALUES ('http://a.example/', 'visual', 'pending', 'x', NULL, NULL, NULL, TIMESTAMP '2024-01-01')",
     ],
     "every_split_item_has_one_part": ["INSERT INTO split_items VALUES (1, 3, 'train')"],
     "faces_belong_to_items": [

@@ -1,0 +1,354 @@
+"""Pictures and sound by address: each address ends as a row with its status and reason, whatever its server does."""
+
+import gzip
+import hashlib
+import io
+import struct
+import time
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from local_server import Page, serve, within
+from media_samples import gradient, tone, write_picture, write_wav
+from small_catalogue import query, violations, write_catalogue
+
+from milkprep.extract import extract
+from milkprep.media import answers, queue, transport
+from milkprep.media.fetch import FetchOptions, fetch_media
+from schemas.contracts import Modality
+from schemas.errors import BadValue, StoreError
+from schemas.reporting import Silent
+
+NOTHING = "address not fetched"
+
+
+@pytest.fixture(autouse=True)
+def _no_long_waits(monkeypatch):
+    monkeypatch.setattr(answers, "FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr(transport, "SLICE_S", 0.05)
+    monkeypatch.setattr(queue, "LOOK_S", 0.02)
+
+
+def picture(shift: int = 0, suffix: str = ".png") -> bytes:
+    """A small picture, another for each shift."""
+    file = io.BytesIO()
+    from PIL import Image
+
+    Image.fromarray(np.roll(gradient(12, 16), shift, axis=1)).save(file, {".png": "PNG", ".jpg": "JPEG"}[suffix])
+    return file.getvalue()
+
+
+def huge_png(side: int = 50_000) -> bytes:
+    """A valid header of a picture of side x side pixels, and few bytes behind it."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+
+
+def catalogue(folder: Path, *addresses: str, modality: Modality = Modality.VISUAL) -> Path:
+    """A store whose item i is shown at the i-th address."""
+    files = {modality: {item: [address] for item, address in enumerate(addresses)}}
+    return write_catalogue(folder / "s.duckdb", [("a", None)] * len(addresses), files=files)
+
+
+def run(path: Path, modality: Modality = Modality.VISUAL, **options):
+    """A run that may ask this machine, unless it says otherwise."""
+    return fetch_media(path, modality=modality, options=FetchOptions(**{"allow_private": True, **options}), reporter=Silent())
+
+
+def states(path: Path) -> list[tuple[object, ...]]:
+    """Status and reason of each item's asset."""
+    return query(path, "SELECT status, reason FROM assets WHERE modality <> 'text' ORDER BY item_idx, position")
+
+
+def outcome(tmp_path: Path, page: Page | list[Page], **options) -> tuple[object, ...]:
+    """What becomes of one page."""
+    with serve({"/a": page}) as server:
+        path = catalogue(tmp_path, server.address("/a"))
+        run(path, **options)
+    assert violations(path) == {}
+    assert query(path, "SELECT status, reason FROM downloads") == states(path)
+    return states(path)[0]
+
+
+def test_a_picture_is_kept_under_its_digest_and_its_asset_is_ok(tmp_path):
+    body = picture(suffix=".jpg")
+    with serve({"/a.jpg": Page(body)}) as server:
+        path = catalogue(tmp_path, server.address("/a.jpg"))
+        report = run(path)
+        sha256 = hashlib.sha256(body).hexdigest()
+        file = tmp_path / "s.media" / sha256[:2] / f"{sha256}.jpg"
+        assert file.read_bytes() == body
+        row = query(path, "SELECT address, modality, status, reason, content_sha256, bytes, file FROM downloads")
+        assert row == [(server.address("/a.jpg"), "visual", "ok", None, sha256, len(body), str(file))]
+        assert query(path, "SELECT location, status, reason, content_sha256 FROM assets WHERE modality = 'visual'") == [
+            (server.address("/a.jpg"), "ok", None, sha256)
+        ]
+    assert (report.n_visited, report.n_ok, report.n_bytes, report.n_left) == (1, 1, len(body), 0)
+    assert report.summary.rows() == [("ok", "", 1, 1)]
+    assert violations(path) == {}
+    assert [entry.name for entry in (tmp_path / "s.media").iterdir()] == [sha256[:2]]
+
+
+def test_fetched_pictures_are_embedded_like_local_ones(tmp_path):
+    for item in range(2):
+        write_picture(tmp_path / f"{item}.png", np.roll(gradient(12, 16), item, axis=1))
+    local = write_catalogue(tmp_path / "local.duckdb", [("a", None)] * 3, files={Modality.VISUAL: {i: [tmp_path / f"{i}.png"] for i in range(2)}})
+    with serve({f"/{item}": Page((tmp_path / f"{item}.png").read_bytes()) for item in range(2)}) as server:
+        path = catalogue(tmp_path, server.address("/0"), server.address("/1"), server.address("/none"))
+        run(path)
+    for store in (path, local):
+        extract(store, modality=Modality.VISUAL, encoder="colour-layout", reporter=Silent())
+    vectors = "SELECT item_idx, vector FROM features_visual ORDER BY 1"
+    assert [(i, list(v)) for i, v in query(path, vectors)] == [(i, list(v)) for i, v in query(local, vectors)]
+    assert states(path) == [("ok", None), ("ok", None), ("absent", "the server has nothing there (HTTP 404)")]
+    assert violations(path) == {}
+    assert extract(path, modality=Modality.VISUAL, encoder="colour-layout", reporter=Silent()).n_embedded_now == 0
+
+
+def test_sound_is_fetched_as_sound(tmp_path):
+    sound = write_wav(tmp_path / "a.wav", tone(0.3)).read_bytes()
+    with serve({"/a": Page(sound), "/b": Page(b"no sound"), "/c": Page(sound[:100])}) as server:
+        path = catalogue(tmp_path, *(server.address(f"/{name}") for name in "abc"), modality=Modality.AUDIO)
+        assert run(path, Modality.AUDIO).n_ok == 1
+        extract(path, modality=Modality.AUDIO, encoder="log-mel", reporter=Silent())
+    assert [status for status, _ in states(path)] == ["ok", "decode_error", "decode_error"]
+    assert query(path, "SELECT item_idx FROM features_audio") == [(0,)]
+
+
+def test_an_address_is_asked_once_however_many_items_name_it_and_equal_pictures_are_one_file(tmp_path):
+    body = picture()
+    with serve({"/a": Page(body), "/b": Page(body)}) as server:
+        path = catalogue(tmp_path, *(server.address(f"/{name}") for name in "aabba"))
+        run(path)
+        assert sorted(server.asked) == ["/a", "/b"]
+    assert query(path, "SELECT count(*), count(DISTINCT file), count(DISTINCT content_sha256) FROM downloads") == [(2, 1, 1)]
+    assert states(path) == [("ok", None)] * 5
+
+
+def test_a_second_run_has_nothing_to_do_and_asks_nobody(tmp_path):
+    with serve({"/a": Page(picture()), "/b": Page(status=403)}) as server:
+        path = catalogue(tmp_path, server.address("/a"), server.address("/b"))
+        run(path)
+        before = (states(path), query(path, "SELECT * FROM downloads ORDER BY 1"))
+        assert run(path).n_visited == 0
+        assert len(server.asked) == 2
+    assert (states(path), query(path, "SELECT * FROM downloads ORDER BY 1")) == before
+
+
+def test_a_file_that_was_lost_is_fetched_again(tmp_path):
+    with serve({"/a": Page(picture())}) as server:
+        path = catalogue(tmp_path, server.address("/a"))
+        run(path)
+        (file,) = query(path, "SELECT file FROM downloads")[0]
+        Path(file).write_bytes(b"cut")
+        assert run(path).n_ok == 1
+    assert Path(file).read_bytes() == picture()
+
+
+@pytest.mark.parametrize(
+    ("page", "status", "reason"),
+    [
+        (Page(status=404), "absent", "the server has nothing there (HTTP 404)"),
+        (Page(status=410), "absent", "the server has nothing there (HTTP 410)"),
+        (Page(status=403), "fetch_error", "the server refuses it (HTTP 403)"),
+        (Page(status=204), "fetch_error", "the server gives no content (HTTP 204)"),
+        (Page(status=503), "fetch_error", "the server is busy or broken (HTTP 503)"),
+        (Page(status=302), "fetch_error", "the server redirects to nowhere (HTTP 302)"),
+        (Page(b"<html>sorry</html>"), "decode_error", "not a picture of a known format"),
+        (Page(b""), "decode_error", "the file is empty"),
+        (Page(picture()[:-30]), "decode_error", "the picture is broken or cut short"),
+        (Page(picture(), cut_after=20), "fetch_error", "the connection broke off, or the server speaks no HTTP"),
+        (Page(picture(), length=9999), "fetch_error", "the connection broke off, or the server speaks no HTTP"),
+        (Page(huge_png()), "decode_error", "the picture is too large to decode"),
+        (Page(picture(), headers={"Content-Encoding": "br"}), "fetch_error", "the server sends it in an encoding that was not asked for"),
+        (Page(b"xx", headers={"Content-Encoding": "gzip"}), "fetch_error", "the server sends it compressed, and broken"),
+    ],
+)
+def test_each_failure_is_a_row_with_its_reason(tmp_path, page, status, reason):
+    assert outcome(tmp_path, page) == (status, reason)
+    assert not list(tmp_path.glob("s.media/*/*"))
+
+
+@pytest.mark.parametrize("length", [None, -1])
+def test_an_answer_larger_than_allowed_is_refused_whether_or_not_it_says_so(tmp_path, length):
+    found = outcome(tmp_path, Page(bytes(100_000), length=length), max_bytes=50_000)
+    assert found == ("fetch_error", "it is larger than 50000 bytes")
+
+
+def test_a_bomb_is_unpacked_no_further_than_allowed(tmp_path):
+    bomb = gzip.compress(bytes(30_000_000))
+    assert len(bomb) < 50_000
+    found = outcome(tmp_path, Page(bomb, headers={"Content-Encoding": "gzip"}), max_bytes=50_000)
+    assert found == ("fetch_error", "it is larger than 50000 bytes")
+
+
+def test_a_picture_that_comes_compressed_unasked_is_unpacked(tmp_path):
+    assert outcome(tmp_path, Page(gzip.compress(picture()), headers={"Content-Encoding": "gzip"})) == ("ok", None)
+
+
+@pytest.mark.parametrize("slow", [{"trickle_s": 0.05}, {"trickle_head_s": 0.05}, {"delay_s": 30}])
+def test_a_server_of_a_few_bytes_a_second_ends_at_the_deadline(tmp_path, slow):
+    started = time.monotonic()
+    assert outcome(tmp_path, Page(picture(), **slow), deadline_s=0.4) == ("fetch_error", "it was not there within 0.4 seconds")
+    assert within(10, started)
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_server_that_recovers_is_asked_again(tmp_path, status):
+    assert outcome(tmp_path, [Page(status=status, headers={"Retry-After": "0"}), Page(picture())]) == ("ok", None)
+
+
+def test_a_server_that_stays_busy_is_asked_four_times(tmp_path):
+    with serve({"/a": Page(status=503)}) as server:
+        run(catalogue(tmp_path, server.address("/a")))
+        assert len(server.asked) == 4
+
+
+def test_a_server_that_wants_more_time_than_there_is_is_not_waited_for(tmp_path):
+    started = time.monotonic()
+    assert outcome(tmp_path, Page(status=429, headers={"Retry-After": "3600"})) == ("fetch_error", "the server is busy or broken (HTTP 429)")
+    assert within(20, started)
+
+
+def test_a_connection_that_broke_is_tried_again(tmp_path):
+    assert outcome(tmp_path, [Page(picture(), cut_after=20), Page(picture())]) == ("ok", None)
+
+
+def test_addresses_that_failed_are_tried_again_when_asked_for(tmp_path):
+    with serve({"/a": [Page(status=403), Page(picture())], "/b": [Page(b"?"), Page(picture(1))], "/c": Page(status=404)}) as server:
+        path = catalogue(tmp_path, *(server.address(f"/{name}") for name in "abc"))
+        run(path)
+        assert run(path, retry_failed=True).n_visited == 2
+    assert [status for status, _ in states(path)] == ["ok", "ok", "absent"]
+
+
+def test_a_placeholder_is_absent_also_at_the_end_of_a_redirect(tmp_path):
+    with serve({"/a": Page(status=302, headers={"Location": "/x/no-img-sm.gif"}), "/x/no-img-sm.gif": Page(picture())}) as server:
+        path = catalogue(tmp_path, server.address("/a"), server.address("/x/no-img-sm._CB192198896_.gif"))
+        run(path)
+        assert server.asked == ["/a"]
+    assert states(path) == [("absent", "only a 'no image' placeholder")] * 2
+
+
+def test_redirects_are_followed_but_not_for_ever(tmp_path):
+    moved = {f"/{n}": Page(status=301, headers={"Location": f"/{n + 1}"}) for n in range(6)}
+    with serve({**moved, "/6": Page(picture())}) as server:
+        path = catalogue(tmp_path, server.address("/1"), server.address("/0"))
+        run(path)
+    assert states(path) == [("ok", None), ("fetch_error", "it redirects more than 5 times")]
+
+
+@pytest.mark.parametrize(
+    ("location", "reason"),
+    [
+        ("file:///etc/hostname", "it redirects: neither an http nor an https address"),
+        ("ftp://pictures.example/a", "it redirects: neither an http nor an https address"),
+        ("http://user:secret@pictures.example/a", "it redirects: the address holds a user name or password"),
+        ("http://[half/", "it redirects: the address makes no sense"),
+    ],
+)
+def test_a_redirect_to_what_is_not_followed_is_refused(tmp_path, location, reason):
+    assert outcome(tmp_path, Page(status=302, headers={"Location": location})) == ("fetch_error", reason)
+
+
+STRANGE = {
+    "ftp://pictures.example/a.jpg": "neither an http nor an https address",
+    "file:///etc/hostname": "neither an http nor an https address",
+    "javascript://x/a": "neither an http nor an https address",
+    "no scheme at all": "neither an http nor an https address",
+    "http://": "the address names no host",
+    "http://user:secret@pictures.example/a.jpg": "the address holds a user name or password",
+    "http://pictures.example:99999/a.jpg": "the address makes no sense",
+    "http://[::1/a.jpg": "the address makes no sense",
+    "http://pictures.example/\x01\n": "the address makes no sense",
+    f"http://{'a' * 70}.example/": None,
+    f"http://pictures.example/{'a' * 10_000}": "the address is longer than 8192 characters",
+}
+
+
+def test_strange_addresses_are_rows(tmp_path):
+    path = catalogue(tmp_path, *STRANGE)
+    run(path, deadline_s=5)
+    found = states(path)
+    assert {status for status, _ in found} == {"fetch_error"}
+    assert [reason for (_, reason), expected in zip(found, STRANGE.values(), strict=True) if expected] == [r for r in STRANGE.values() if r]
+    assert violations(path) == {}
+
+
+def test_an_address_with_letters_of_other_scripts_is_asked_for_as_a_browser_would(tmp_path):
+    with serve({"/bild%20%C3%BC/%E7%8C%AB.png?q=%C3%A9": Page(picture())}) as server:
+        path = catalogue(tmp_path, server.address("/bild ü/猫.png?q=é"))
+        run(path)
+    assert states(path) == [("ok", None)]
+
+
+PRIVATE = "the address leads into this machine or a private network (allowed by --allow-private)"
+
+
+def test_addresses_of_this_machine_are_refused_unless_allowed_in_any_spelling(tmp_path):
+    with serve({"/a": Page(picture())}) as server:
+        port = server.server_address[1]
+        hosts = ["127.0.0.1", "localhost", "127.1", "2130706433", "0x7f000001", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0"]
+        path = catalogue(tmp_path, *(f"http://{host}:{port}/a" for host in hosts))
+        run(path, allow_private=False)
+        assert server.asked == []
+    assert states(path) == [("fetch_error", PRIVATE)] * len(hosts)
+
+
+def test_a_name_is_refused_for_any_private_address_behind_it_also_after_a_redirect(tmp_path, monkeypatch):
+    """`public.example` stands for a server outside: it is let through, and redirects into this machine."""
+    import socket
+
+    from milkprep.media import addresses
+
+    with serve({"/a": Page(status=302, headers={"Location": "http://inside.example/secret"}), "/secret": Page(picture())}) as server:
+        port = server.server_address[1]
+        numbers = {"public.example": ["127.0.0.1"], "inside.example": ["8.8.8.8", "10.0.0.1"]}
+
+        def resolved(host, at, *_, **__):
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (number, at)) for number in numbers.get(host, [host])]
+
+        monkeypatch.setattr(addresses.socket, "getaddrinfo", resolved)
+        really_public = addresses.is_public
+        monkeypatch.setattr(addresses, "is_public", lambda number: number == "127.0.0.1" or really_public(number))
+        path = catalogue(tmp_path, f"http://public.example:{port}/a")
+        run(path, allow_private=False)
+        assert server.asked == ["/a"]
+        assert server.hosts == [f"public.example:{port}"]  # the name is asked, the number is connected to
+    assert states(path) == [("fetch_error", PRIVATE)]
+
+
+def test_no_more_threads_ask_a_host_than_allowed(tmp_path):
+    with serve({f"/{n}": Page(picture(n), delay_s=0.02) for n in range(30)}) as server:
+        path = catalogue(tmp_path, *(server.address(f"/{n}") for n in range(30)))
+        assert run(path, concurrency=8, per_host=3).n_ok == 30
+        assert 1 < server.most_at_once <= 3
+
+
+def test_a_host_that_cannot_be_reached_is_given_up_and_others_are_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(queue, "GIVE_UP_AFTER", 2)
+    with serve({"/a": Page(picture())}) as server:
+        with serve({}) as gone:
+            port = gone.server_address[1]
+        path = catalogue(tmp_path, *(f"http://127.0.0.2:{port}/{n}" for n in range(40)), server.address("/a"))
+        run(path, per_host=1)
+    assert states(path) == [("fetch_error", "the server cannot be reached")] * 40 + [("ok", None)]
+
+
+def test_options_out_of_range_and_texts_are_refused(tmp_path):
+    path = catalogue(tmp_path, "http://pictures.example/a")
+    for options, words in (({"concurrency": 0}, "--concurrency 0"), ({"per_host": 0}, "--per-host 0"), ({"deadline_s": 0}, "--deadline 0")):
+        with pytest.raises(BadValue, match=words):
+            run(path, **options)
+    with pytest.raises(BadValue, match="Texts have no addresses"):
+        run(path, Modality.TEXT)
+    with pytest.raises(StoreError, match="There is no store"):
+        run(tmp_path / "other.duckdb")
+    assert states(path) == [("not_fetched", NOTHING)]
+    assert not (tmp_path / "s.media").exists()
