@@ -19,8 +19,9 @@ INSERT INTO user_numbers SELECT row_number() OVER (ORDER BY user_key) - 1, user_
 INSERT INTO item_numbers SELECT row_number() OVER (ORDER BY item_key) - 1, item_key FROM (SELECT DISTINCT item_key FROM raw_pairs);
 
 -- name: pairs_by_number
+-- Readers of JSON disagree about -0, which is no rating of its own.
 INSERT INTO pairs
-SELECT line, user_number, item_number, rating, seconds, digest
+SELECT line, user_number, item_number, CASE WHEN rating = 0 THEN 0 ELSE rating END, seconds, digest
 FROM raw_pairs JOIN user_numbers USING (user_key) JOIN item_numbers USING (item_key);
 
 -- name: forget_raw_pairs

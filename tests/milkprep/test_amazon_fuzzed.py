@@ -177,6 +177,15 @@ def test_ten_thousand_damaged_lines_leave_the_sound_ones_as_they_are(tmp_path, m
         assert table(tmp_path, sql, store="again.duckdb") == table(tmp_path, sql, store="mixed.duckdb")
 
 
+@pytest.mark.parametrize("zero", [b"-0", b"-0.0", b"0"])
+def test_no_rating_is_minus_zero_whichever_way_it_is_read(tmp_path, zero):
+    reviews = [review(2018, f"U{n}", "I").replace(b"5.0", zero) for n in range(2)]
+    for store, others in (("alone.duckdb", []), ("beside.duckdb", [b"{"])):
+        pull(tmp_path, 2018, [item(2018, "I")], [*reviews, *others], store=store)
+    assert table(tmp_path, "SELECT DISTINCT rating::VARCHAR FROM interactions", store="alone.duckdb") == [("0.0",)]
+    assert table(tmp_path, "SELECT DISTINCT rating::VARCHAR FROM interactions", store="beside.duckdb") == [("0.0",)]
+
+
 @pytest.mark.parametrize("release", RELEASES)
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32), n=st.integers(1, 20))
