@@ -38,25 +38,10 @@ class Cache:
                 shutil.rmtree(left, ignore_errors=True)
         self.incoming = self.folder / f"{INCOMING}{os.getpid()}"
         self.incoming.mkdir(exist_ok=True)
-        self._made: set[str] = set()
 
     def place(self, sha256: str, start: bytes) -> Path:
-        """Where a content belongs, and whether or not it is there."""
+        """Where a content belongs, whether or not it is there; a decoding process puts it there."""
         return self.folder / sha256[:2] / f"{sha256}.{kind(start)}"
-
-    def holds(self, place: Path, n_bytes: int) -> bool:
-        """Whether a content is there, whole."""
-        try:
-            return place.stat().st_size == n_bytes
-        except OSError:
-            return False
-
-    def keep(self, arrived: Path, place: Path) -> None:
-        """Give what arrived its place; another thread or process may have done so with the same content."""
-        if place.parent.name not in self._made:
-            place.parent.mkdir(exist_ok=True)
-            self._made.add(place.parent.name)
-        arrived.replace(place)
 
     def close(self) -> None:
         """Remove what arrived and was not kept."""

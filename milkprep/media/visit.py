@@ -99,15 +99,30 @@ class Visitor:
 
     def _arrived(self, turn: Turn, transport: httpx2.BaseTransport) -> Arrived:
         with self._timer.limit(self._deadline_s):
-            retrying = answers.retrying(left=self._timer.left, sleep=lambda s: self._rest(turn, s), fruitless=lambda n: self._is_enough(turn, n))
             try:
-                return retrying(self._asked, turn, transport)
+                return self._asked(turn, transport)
+            except Transient as failure:
+                first = failure
+            try:
+                return self._asked_again(turn, transport, first)
             except Transient as failure:
                 if failure.unreachable:
                     self._queue.unreachable(turn.host)
                 if self._timer.left() <= 0 and not failure.unreachable:
                     raise Failed(f"it was not there within {self._deadline_s:g} seconds") from failure
                 raise
+
+    def _asked_again(self, turn: Turn, transport: httpx2.BaseTransport, first: Transient) -> Arrived:
+        """Repeat what failed once; nearly all addresses need no repetition, and do without the machinery of it."""
+        failed_before = iter([first])
+
+        def attempt() -> Arrived:
+            for failure in failed_before:
+                raise failure
+            return self._asked(turn, transport)
+
+        again = answers.retrying(left=self._timer.left, sleep=lambda s: self._rest(turn, s), fruitless=lambda n: self._is_enough(turn, n))
+        return again(attempt)
 
     def _is_enough(self, turn: Turn, n_tries: int) -> bool:
         return n_tries >= TRIES or self._queue.is_given_up(turn.host)
