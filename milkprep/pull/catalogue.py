@@ -13,11 +13,11 @@ from pathlib import Path
 
 import polars as pl
 
-from milkprep.pull import pull_report, replacing
+from milkprep.pull import input_files, pull_report, replacing
 from milkprep.pull.input_files import PullRequest
 from milkprep.pull.pull_report import PullReport
 from schemas import __version__, fingerprint, queries
-from schemas.errors import DataError
+from schemas.errors import DataError, StoreLocked
 from schemas.store import Store
 
 #: Rows that are fingerprinted at once; part of what the fingerprint means.
@@ -33,16 +33,30 @@ def opened(path: Path) -> Iterator[Store]:
     Raises:
         StoreError: if it cannot be opened.
     """
-    existed = path.exists()
-    with Store(path, mode="write") as store:
+    created = not path.exists()
+    try:
+        opening = Store(path, mode="write")
+    except StoreLocked:
+        raise
+    except BaseException:
+        if created:
+            _remove(path)
+        raise
+    with opening as store:
+        # Another process may have filled it since: what is not empty is not taken away.
+        created = created and not store.query(_sql()["holds_anything"]).item()
         try:
             yield store
         except BaseException:
             store.close()
-            if not existed:
-                path.unlink(missing_ok=True)
-                path.with_name(f"{path.name}.wal").unlink(missing_ok=True)
+            if created:
+                _remove(path)
             raise
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    path.with_name(f"{path.name}.wal").unlink(missing_ok=True)
 
 
 def pulled(store_path: Path, request: PullRequest, *, replace: bool = False, read: Callable[[Store], PullReport]) -> PullReport:
@@ -103,6 +117,7 @@ def write(
 
     Raises:
         DataError: if no interaction is left.
+        SourceError: if a file changed since it was described.
     """
     sql = _sql()
     with store.transaction():
@@ -116,6 +131,7 @@ def write(
         told = [*notes, *(replacing.restore(store, replaced) if replaced else [])]
         steps = pull_report.steps(n_lines, extra, store.query(sql["count_rejects"]))
         report = {**store.query(sql["count_tables"]).to_dicts()[0], "steps": steps.to_dicts(), "notes": list(notes)}
+        input_files.require_unchanged(request.inputs)
         if not report["n_interactions"]:
             raise DataError(f"No interaction is left, so nothing was stored. {pull_report.why_nothing(steps)}")
         store.run(

@@ -1,6 +1,7 @@
 """What a pull reads, named by content, so that a second pull of the same is recognised before anything is parsed."""
 
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,12 +25,14 @@ class Input:
         bytes: its size.
         sha256: of the whole file.
         content_sha256: of what follows its gzip header, which holds a time and a name; equal to `sha256` where there is none.
+        changed_ns: when it was last written to, in nanoseconds since 1970.
     """
 
     path: str
     bytes: int
     sha256: str
     content_sha256: str
+    changed_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +97,24 @@ def describe(paths: Sequence[Path], *, reporter: Reporter) -> list[Input]:
     return described
 
 
+def require_unchanged(inputs: Sequence[Input]) -> None:
+    """Refuse files that are no longer what was described: what was read of them has another name than their fingerprint.
+
+    Raises:
+        SourceError: naming the first that grew, was written to or was taken away.
+    """
+    for file in inputs:
+        try:
+            now = Path(file.path).stat()
+        except OSError as error:
+            raise SourceError(f"{file.path} was there and no longer is ({error.strerror or error}). Leave it there while it is read.") from error
+        if (now.st_size, now.st_mtime_ns) != (file.bytes, file.changed_ns):
+            raise SourceError(f"{file.path} changed while it was read. Let what writes it finish, then run this again.")
+
+
 def _described(path: Path) -> Input:
     with path.open("rb") as stream:
+        changed_ns = os.fstat(stream.fileno()).st_mtime_ns
         header = _gzip_header_bytes(stream.read(fingerprint.CHUNK_BYTES))
         stream.seek(0)
         whole, size = hashlib.sha256(), 0
@@ -105,7 +124,7 @@ def _described(path: Path) -> Input:
             if content is not whole:
                 content.update(chunk if size else chunk[header:])
             size += len(chunk)
-    return Input(str(path), size, whole.hexdigest(), content.hexdigest())
+    return Input(str(path), size, whole.hexdigest(), content.hexdigest(), changed_ns)
 
 
 def _gzip_header_bytes(start: bytes) -> int:
