@@ -8,6 +8,8 @@ profiles are ignored, as the published vision encoders do.
 import struct
 import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +42,28 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     Raises:
         DecodeFailure: if it is no picture, cut short, or too large.
     """
+    with _opened(path) as picture:
+        return np.ascontiguousarray(_upright_rgb(picture))
+
+
+def refuse_undecodable(path: Path) -> None:
+    """Decode a picture as `read_image` does, and keep nothing of it.
+
+    Args:
+        path: an ordinary file; its ending does not matter.
+
+    Raises:
+        DecodeFailure: if it is no picture, cut short, or too large.
+    """
+    with _opened(path) as picture:
+        picture.seek(0)
+        picture.load()
+        _refuse_unranged(picture)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator["Image"]:
+    """A picture of bearable size; what goes wrong with it becomes a `DecodeFailure`."""
     from PIL import Image, UnidentifiedImageError
 
     with warnings.catch_warnings():
@@ -49,7 +73,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
             Image.init()
             with Image.open(path, formats=[name for name in FORMATS if name in Image.OPEN]) as picture:
                 _refuse_huge(picture.size)
-                return np.ascontiguousarray(_upright_rgb(picture))
+                yield picture
         except UnidentifiedImageError as error:
             raise undecodable(VIDEO_FRAMES if is_video(path) else "not a picture of a known format") from error
         except (Image.DecompressionBombError, MemoryError) as error:
@@ -97,10 +121,14 @@ def _rgb(picture: "Image") -> NDArray[np.uint8]:
     if picture.mode.startswith("I"):
         grey = np.clip(np.asarray(picture).astype(np.int64), 0, 65535)  # (H, W) 16 bits; Pillow itself would clip at 255
         return np.repeat((grey // 257).astype(np.uint8)[:, :, None], 3, axis=2)
-    if picture.mode == "F":
-        raise undecodable("a picture of floating-point numbers has no stated range")
+    _refuse_unranged(picture)
     if picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
         opaque = picture.convert("RGBA")
         ground = Image.new("RGBA", opaque.size, "white")
         return np.asarray(Image.alpha_composite(ground, opaque))[:, :, :3]
     return np.asarray(picture.convert("RGB"))
+
+
+def _refuse_unranged(picture: "Image") -> None:
+    if picture.mode == "F":
+        raise undecodable("a picture of floating-point numbers has no stated range")

@@ -1,8 +1,9 @@
 """A process of its own that decodes files and keeps them, because a damaged one can end the process that decodes it.
 
-Each question is a line of JSON on its standard input - `content` (a path, or null where as many `bytes` as stated follow the line)
-and `place` - and each answer a line on its standard output: null where the content can be decoded and lies in its place; else its
-status and the reason in words; or `{"errno": ..., "file": ...}` where the disk refused. Ends when its input does.
+It reads batches: a line with their number, and as many questions. A question is a line of JSON - `content` (a path, or null where
+as many `bytes` as stated follow the line) and `place`. The answer to a batch is one line, a list: null for a content that can be
+decoded and lies in its place; else its status and the reason in words; or `{"errno": ..., "file": ...}` where the disk refused.
+It ends when its input does.
 """
 
 import json
@@ -19,19 +20,25 @@ ANSWERS = 1
 
 def main(modality: Modality, incoming: Path) -> None:
     """Answer until there are no more questions."""
-    while line := sys.stdin.buffer.readline():
-        question = json.loads(line)
-        try:
-            answer: object = _kept(question, sys.stdin.buffer, modality, incoming / f"{os.getpid()}")
-        except OSError as error:
-            answer = {"errno": error.errno, "file": error.filename or str(incoming)}
-        os.write(ANSWERS, json.dumps(answer).encode() + b"\n")
+    questions = sys.stdin.buffer
+    mine = incoming / f"{os.getpid()}"
+    while number := questions.readline():
+        answers = [_answer(questions, modality, mine) for _ in range(int(number))]
+        os.write(ANSWERS, json.dumps(answers).encode() + b"\n")
 
 
-def _kept(question: dict[str, Any], body: BinaryIO, modality: Modality, mine: Path) -> list[str] | None:
+def _answer(questions: BinaryIO, modality: Modality, mine: Path) -> object:
+    question = json.loads(questions.readline())
+    block = questions.read(question["bytes"]) if question["content"] is None else None
+    try:
+        return _kept(question, block, modality, mine)
+    except OSError as error:
+        return {"errno": error.errno, "file": error.filename or str(mine)}
+
+
+def _kept(question: dict[str, Any], block: bytes | None, modality: Modality, mine: Path) -> list[str] | None:
     """Give a content its place if it can be decoded; else its status and the reason in words."""
     place, n_bytes = Path(question["place"]), question["bytes"]
-    block = body.read(n_bytes) if question["content"] is None else None
     arrived = mine if block is not None else Path(question["content"])
     try:
         if place.stat().st_size == n_bytes:
@@ -61,9 +68,9 @@ def inspect(path: Path, modality: Modality) -> DecodeFailure | None:
         if not path.stat().st_size:
             raise undecodable("the file is empty")
         if modality is Modality.VISUAL:
-            from milkprep.decode.image import read_image
+            from milkprep.decode.image import refuse_undecodable
 
-            read_image(path)
+            refuse_undecodable(path)
         else:
             from milkprep.decode.audio import read_sound
 

@@ -8,6 +8,7 @@ import os
 import select
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from schemas.contracts import AssetStatus, Modality
 
 #: Contents that wait for a decoder, and that one is given at a time, at most.
 WAITING, BATCH = 256, 32
-#: Seconds a content may take to decode, and between looks whether the run was stopped.
+#: Seconds a batch may take to decode, and between looks whether the run was stopped.
 PATIENCE_S, LOOK_S = 120.0, 0.5
 #: Contents known to be broken that are not decoded again, e.g. one page of apology at a thousand addresses.
 REMEMBERED = 10_000
@@ -29,6 +30,7 @@ HOME = Path(milkprep.__file__).parents[1]
 
 #: Status and reason in words; None where a content can be decoded.
 Refusal = tuple[AssetStatus, str] | None
+DEADLY: Refusal = (AssetStatus.DECODE_ERROR, "decoding it ends the decoder, or takes too long")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,33 +87,25 @@ class Inspectors:
             Stopped: if the run was stopped.
             OSError: if the cache cannot be written to.
         """
-        process: subprocess.Popen[bytes] | None = None
+        process = _Process(self._modality, self._cache, self._timer)
         try:
             for batch in self._batches():
-                for content in [content for content in batch if content.sha256 in self._broken]:
-                    self._done(content, self._broken[content.sha256])
-                rest = [content for content in batch if content.sha256 not in self._broken]
-                while rest:
-                    process = process or self._started()
-                    answers = list(self._answers(process, rest))
-                    if len(answers) < len(rest):  # the one after the last answer ended the process, or keeps it
-                        answers.append((AssetStatus.DECODE_ERROR, "decoding it ends the decoder, or takes too long"))
-                        _end(process)
-                        process = None
-                    for content, answer in zip(rest, answers, strict=False):
-                        self._settle(content, answer)
-                    rest = rest[len(answers) :]
+                new = [content for content in batch if content.sha256 not in self._broken]
+                for content in batch:
+                    if (known := self._broken.get(content.sha256)) is not None:
+                        self._settle(content, known)
+                for content, answer in zip(new, _decoded(process, new), strict=True):
+                    self._settle(content, answer)
         finally:
-            if process:
-                _end(process)
+            process.end()
 
     def _settle(self, content: Arrived, answer: Refusal) -> None:
         if answer is not None:
             if len(self._broken) >= REMEMBERED:
                 self._broken.clear()
             self._broken[content.sha256] = answer
-            if isinstance(content.content, Path):
-                content.content.unlink(missing_ok=True)
+        if isinstance(content.content, Path):
+            content.content.unlink(missing_ok=True)  # refused, or another address had the same
         self._done(content, answer)
 
     def _batches(self) -> Iterator[list[Arrived]]:
@@ -130,33 +124,75 @@ class Inspectors:
             if batch:
                 yield batch
 
-    def _answers(self, process: subprocess.Popen[bytes], batch: Sequence[Arrived]) -> Iterator[Refusal]:
-        """Answers in the order of the batch; fewer where the process died or does not answer."""
+
+def _decoded(process: "_Process", batch: Sequence[Arrived]) -> list[Refusal]:
+    """What became of contents; one that ends its process, or keeps it, is found by asking for each alone."""
+    if not batch:
+        return []
+    if (answers := process.ask(batch)) is not None:
+        return answers
+    return [DEADLY] if len(batch) == 1 else [answer for content in batch for answer in process.ask([content]) or [DEADLY]]
+
+
+class _Process:
+    """A decoding process that is started when it is needed, and anew after one that ended."""
+
+    def __init__(self, modality: Modality, cache: Cache, timer: Timer) -> None:
+        self._modality, self._cache, self._timer = modality, cache, timer
+        self._running: subprocess.Popen[bytes] | None = None
+
+    def ask(self, batch: Sequence[Arrived]) -> list[Refusal] | None:
+        """Answers in the order of the batch; None where the process died or did not answer.
+
+        Raises:
+            Stopped: if the run was stopped.
+            OSError: if the cache cannot be written to.
+        """
+        process = self._running = self._running or self._started()
         assert process.stdin
         assert process.stdout
-        with suppress(BrokenPipeError):  # what it answered before is read all the same
-            process.stdin.write(b"".join(_question(content) for content in batch))
-            process.stdin.flush()
-        for line in self._lines(process.stdout.fileno(), len(batch)):
-            found = json.loads(line)
+        watch = threading.Timer(PATIENCE_S, process.kill)
+        watch.start()
+        try:
+            with suppress(BrokenPipeError):
+                process.stdin.write(b"%d\n" % len(batch) + b"".join(_question(content) for content in batch))
+                process.stdin.flush()
+            line = self._line(process.stdout.fileno())
+        finally:
+            watch.cancel()
+        if not line:
+            self.end()
+            return None
+        answers: list[Refusal] = []
+        for found in json.loads(line):
             if isinstance(found, dict):
                 raise OSError(found["errno"], os.strerror(found["errno"]), found["file"])
-            yield None if found is None else (AssetStatus(found[0]), str(found[1]))
+            answers.append(None if found is None else (AssetStatus(found[0]), str(found[1])))
+        return answers
 
-    def _lines(self, descriptor: int, n: int) -> Iterator[bytes]:
-        """So many lines, or fewer where they end or are too long in coming."""
-        held, waited = b"", 0.0
-        while n and waited < PATIENCE_S:
+    def end(self) -> None:
+        """End the process, whatever it does; it holds nothing that is not written."""
+        if self._running is None:
+            return
+        process, self._running = self._running, None
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            assert pipe
+            with suppress(BrokenPipeError):  # of what it did not read any more
+                pipe.close()
+
+    def _line(self, descriptor: int) -> bytes:
+        """A line, or nothing where the process ends before."""
+        held = b""
+        while not held.endswith(b"\n"):
             if not select.select([descriptor], [], [], LOOK_S)[0]:
                 self._timer.left()
-                waited += LOOK_S
-                continue
-            waited, block = 0.0, os.read(descriptor, 1 << 16)
-            if not block:
-                return
-            *lines, held = (held + block).split(b"\n")
-            n -= len(lines)
-            yield from lines
+            elif block := os.read(descriptor, 1 << 16):
+                held += block
+            else:
+                return b""
+        return held
 
     def _started(self) -> subprocess.Popen[bytes]:
         path = os.pathsep.join(part for part in (str(HOME), os.environ.get("PYTHONPATH")) if part)
@@ -174,13 +210,3 @@ def _question(content: Arrived) -> bytes:
     body = content.content if isinstance(content.content, bytes) else b""
     named = None if isinstance(content.content, bytes) else str(content.content)
     return json.dumps({"content": named, "bytes": content.n_bytes, "place": str(content.place)}).encode() + b"\n" + body
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a process, whatever it does; it holds nothing that is not written."""
-    process.kill()
-    process.wait()
-    for pipe in (process.stdin, process.stdout):
-        assert pipe
-        with suppress(BrokenPipeError):  # of what it did not read any more
-            pipe.close()

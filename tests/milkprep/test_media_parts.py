@@ -144,7 +144,7 @@ def test_a_decoder_that_hangs_is_ended(tmp_path, monkeypatch):
     monkeypatch.setattr(inspectors, "PATIENCE_S", 3.0)
     body = write_picture(tmp_path / "a.png").read_bytes()
     decoding = Decoding(tmp_path)
-    started = Inspectors._started
+    started = inspectors._Process._started
 
     def stopped(self):
         process = started(self)
@@ -152,7 +152,7 @@ def test_a_decoder_that_hangs_is_ended(tmp_path, monkeypatch):
             process.send_signal(signal.SIGSTOP)
         return process
 
-    monkeypatch.setattr(Inspectors, "_started", stopped)
+    monkeypatch.setattr(inspectors._Process, "_started", stopped)
     assert decoding.decode(a1=body)["a1"] == (AssetStatus.DECODE_ERROR, "decoding it ends the decoder, or takes too long")
 
 
