@@ -66,3 +66,12 @@ def test_the_core_benchmark_finds_the_same_core_both_ways():
 
     found = k_core.measure(60_000)
     assert 0 < found["left"] < found["pairs"]
+
+
+@pytest.mark.usefixtures("_on_path")
+def test_the_benchmark_of_fetching_measures_both_ways(monkeypatch):
+    import fetch_media
+
+    monkeypatch.setattr(fetch_media, "ROUNDS", 1)
+    found = fetch_media.measure(40)
+    assert found["ratio"] == pytest.approx(found["fetch_media"] / max(found["threads"], found["tasks"]))

@@ -39,7 +39,7 @@ class FetchOptions:
     """How to fetch.
 
     Args:
-        cache: folder of contents; None: beside the store, named like it, ending in `.media`.
+        cache: folder of contents; None: `<store>.media`, beside the store.
         concurrency: addresses asked for at a time.
         per_host: of these, at one host.
         deadline_s: seconds an address may take, repetitions included.
@@ -109,7 +109,7 @@ def fetch_media(store_path: Path, *, modality: Modality, options: FetchOptions, 
     if modality is Modality.TEXT:
         raise BadValue("Texts have no addresses. Give --modality visual or --modality audio.")
     started, interrupted = time.monotonic(), False
-    folder = (options.cache or store_path.with_suffix(".media")).absolute()
+    folder = (options.cache or store_path.with_name(f"{store_path.name}.media")).absolute()
     ledger = Ledger(store_path, modality)
     if n_waiting := ledger.prepare(retry_failed=options.retry_failed):
         with reporter.progress(f"{modality} by address", total=n_waiting, unit="addresses") as progress:

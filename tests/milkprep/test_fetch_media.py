@@ -2,7 +2,6 @@
 
 import gzip
 import hashlib
-import io
 import struct
 import time
 import zlib
@@ -10,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fetching import catalogue, outcome, picture, run, states
 from local_server import Page, serve, within
 from media_samples import gradient, tone, write_picture, write_wav
 from small_catalogue import query, violations, write_catalogue
 
 from milkprep.extract import extract
 from milkprep.media import answers, queue, transport
-from milkprep.media.fetch import FetchOptions, fetch_media
 from schemas.contracts import Modality
 from schemas.errors import BadValue, StoreError
 from schemas.reporting import Silent
@@ -31,15 +30,6 @@ def _no_long_waits(monkeypatch):
     monkeypatch.setattr(queue, "LOOK_S", 0.02)
 
 
-def picture(shift: int = 0, suffix: str = ".png") -> bytes:
-    """A small picture, another for each shift."""
-    file = io.BytesIO()
-    from PIL import Image
-
-    Image.fromarray(np.roll(gradient(12, 16), shift, axis=1)).save(file, {".png": "PNG", ".jpg": "JPEG"}[suffix])
-    return file.getvalue()
-
-
 def huge_png(side: int = 50_000) -> bytes:
     """A valid header of a picture of side x side pixels, and few bytes behind it."""
 
@@ -50,39 +40,13 @@ def huge_png(side: int = 50_000) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
 
 
-def catalogue(folder: Path, *addresses: str, modality: Modality = Modality.VISUAL) -> Path:
-    """A store whose item i is shown at the i-th address."""
-    files = {modality: {item: [address] for item, address in enumerate(addresses)}}
-    return write_catalogue(folder / "s.duckdb", [("a", None)] * len(addresses), files=files)
-
-
-def run(path: Path, modality: Modality = Modality.VISUAL, **options):
-    """A run that may ask this machine, unless it says otherwise."""
-    return fetch_media(path, modality=modality, options=FetchOptions(**{"allow_private": True, **options}), reporter=Silent())
-
-
-def states(path: Path) -> list[tuple[object, ...]]:
-    """Status and reason of each item's asset."""
-    return query(path, "SELECT status, reason FROM assets WHERE modality <> 'text' ORDER BY item_idx, position")
-
-
-def outcome(tmp_path: Path, page: Page | list[Page], **options) -> tuple[object, ...]:
-    """What becomes of one page."""
-    with serve({"/a": page}) as server:
-        path = catalogue(tmp_path, server.address("/a"))
-        run(path, **options)
-    assert violations(path) == {}
-    assert query(path, "SELECT status, reason FROM downloads") == states(path)
-    return states(path)[0]
-
-
 def test_a_picture_is_kept_under_its_digest_and_its_asset_is_ok(tmp_path):
     body = picture(suffix=".jpg")
     with serve({"/a.jpg": Page(body)}) as server:
         path = catalogue(tmp_path, server.address("/a.jpg"))
         report = run(path)
         sha256 = hashlib.sha256(body).hexdigest()
-        file = tmp_path / "s.media" / sha256[:2] / f"{sha256}.jpg"
+        file = tmp_path / "s.duckdb.media" / sha256[:2] / f"{sha256}.jpg"
         assert file.read_bytes() == body
         row = query(path, "SELECT address, modality, status, reason, content_sha256, bytes, file FROM downloads")
         assert row == [(server.address("/a.jpg"), "visual", "ok", None, sha256, len(body), str(file))]
@@ -92,7 +56,7 @@ def test_a_picture_is_kept_under_its_digest_and_its_asset_is_ok(tmp_path):
     assert (report.n_visited, report.n_ok, report.n_bytes, report.n_left) == (1, 1, len(body), 0)
     assert report.summary.rows() == [("ok", "", 1, 1)]
     assert violations(path) == {}
-    assert [entry.name for entry in (tmp_path / "s.media").iterdir()] == [sha256[:2]]
+    assert [entry.name for entry in (tmp_path / "s.duckdb.media").iterdir()] == [sha256[:2]]
 
 
 def test_fetched_pictures_are_embedded_like_local_ones(tmp_path):
@@ -172,7 +136,7 @@ def test_a_file_that_was_lost_is_fetched_again(tmp_path):
 )
 def test_each_failure_is_a_row_with_its_reason(tmp_path, page, status, reason):
     assert outcome(tmp_path, page) == (status, reason)
-    assert not list(tmp_path.glob("s.media/*/*"))
+    assert not list(tmp_path.glob("s.duckdb.media/*/*"))
 
 
 @pytest.mark.parametrize("length", [None, -1])
@@ -228,102 +192,6 @@ def test_addresses_that_failed_are_tried_again_when_asked_for(tmp_path):
     assert [status for status, _ in states(path)] == ["ok", "ok", "absent"]
 
 
-def test_a_placeholder_is_absent_also_at_the_end_of_a_redirect(tmp_path):
-    with serve({"/a": Page(status=302, headers={"Location": "/x/no-img-sm.gif"}), "/x/no-img-sm.gif": Page(picture())}) as server:
-        path = catalogue(tmp_path, server.address("/a"), server.address("/x/no-img-sm._CB192198896_.gif"))
-        run(path)
-        assert server.asked == ["/a"]
-    assert states(path) == [("absent", "only a 'no image' placeholder")] * 2
-
-
-def test_redirects_are_followed_but_not_for_ever(tmp_path):
-    moved = {f"/{n}": Page(status=301, headers={"Location": f"/{n + 1}"}) for n in range(6)}
-    with serve({**moved, "/6": Page(picture())}) as server:
-        path = catalogue(tmp_path, server.address("/1"), server.address("/0"))
-        run(path)
-    assert states(path) == [("ok", None), ("fetch_error", "it redirects more than 5 times")]
-
-
-@pytest.mark.parametrize(
-    ("location", "reason"),
-    [
-        ("file:///etc/hostname", "it redirects: neither an http nor an https address"),
-        ("ftp://pictures.example/a", "it redirects: neither an http nor an https address"),
-        ("http://user:secret@pictures.example/a", "it redirects: the address holds a user name or password"),
-        ("http://[half/", "it redirects: the address makes no sense"),
-    ],
-)
-def test_a_redirect_to_what_is_not_followed_is_refused(tmp_path, location, reason):
-    assert outcome(tmp_path, Page(status=302, headers={"Location": location})) == ("fetch_error", reason)
-
-
-STRANGE = {
-    "ftp://pictures.example/a.jpg": "neither an http nor an https address",
-    "file:///etc/hostname": "neither an http nor an https address",
-    "javascript://x/a": "neither an http nor an https address",
-    "no scheme at all": "neither an http nor an https address",
-    "http://": "the address names no host",
-    "http://user:secret@pictures.example/a.jpg": "the address holds a user name or password",
-    "http://pictures.example:99999/a.jpg": "the address makes no sense",
-    "http://[::1/a.jpg": "the address makes no sense",
-    "http://pictures.example/\x01\n": "the address makes no sense",
-    f"http://{'a' * 70}.example/": None,
-    f"http://pictures.example/{'a' * 10_000}": "the address is longer than 8192 characters",
-}
-
-
-def test_strange_addresses_are_rows(tmp_path):
-    path = catalogue(tmp_path, *STRANGE)
-    run(path, deadline_s=5)
-    found = states(path)
-    assert {status for status, _ in found} == {"fetch_error"}
-    assert [reason for (_, reason), expected in zip(found, STRANGE.values(), strict=True) if expected] == [r for r in STRANGE.values() if r]
-    assert violations(path) == {}
-
-
-def test_an_address_with_letters_of_other_scripts_is_asked_for_as_a_browser_would(tmp_path):
-    with serve({"/bild%20%C3%BC/%E7%8C%AB.png?q=%C3%A9": Page(picture())}) as server:
-        path = catalogue(tmp_path, server.address("/bild ü/猫.png?q=é"))
-        run(path)
-    assert states(path) == [("ok", None)]
-
-
-PRIVATE = "the address leads into this machine or a private network (allowed by --allow-private)"
-
-
-def test_addresses_of_this_machine_are_refused_unless_allowed_in_any_spelling(tmp_path):
-    with serve({"/a": Page(picture())}) as server:
-        port = server.server_address[1]
-        hosts = ["127.0.0.1", "localhost", "127.1", "2130706433", "0x7f000001", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0"]
-        path = catalogue(tmp_path, *(f"http://{host}:{port}/a" for host in hosts))
-        run(path, allow_private=False)
-        assert server.asked == []
-    assert states(path) == [("fetch_error", PRIVATE)] * len(hosts)
-
-
-def test_a_name_is_refused_for_any_private_address_behind_it_also_after_a_redirect(tmp_path, monkeypatch):
-    """`public.example` stands for a server outside: it is let through, and redirects into this machine."""
-    import socket
-
-    from milkprep.media import addresses
-
-    with serve({"/a": Page(status=302, headers={"Location": "http://inside.example/secret"}), "/secret": Page(picture())}) as server:
-        port = server.server_address[1]
-        numbers = {"public.example": ["127.0.0.1"], "inside.example": ["8.8.8.8", "10.0.0.1"]}
-
-        def resolved(host, at, *_, **__):
-            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (number, at)) for number in numbers.get(host, [host])]
-
-        monkeypatch.setattr(addresses.socket, "getaddrinfo", resolved)
-        really_public = addresses.is_public
-        monkeypatch.setattr(addresses, "is_public", lambda number: number == "127.0.0.1" or really_public(number))
-        path = catalogue(tmp_path, f"http://public.example:{port}/a")
-        run(path, allow_private=False)
-        assert server.asked == ["/a"]
-        assert server.hosts == [f"public.example:{port}"]  # the name is asked, the number is connected to
-    assert states(path) == [("fetch_error", PRIVATE)]
-
-
 def test_no_more_threads_ask_a_host_than_allowed(tmp_path):
     with serve({f"/{n}": Page(picture(n), delay_s=0.02) for n in range(30)}) as server:
         path = catalogue(tmp_path, *(server.address(f"/{n}") for n in range(30)))
@@ -351,4 +219,4 @@ def test_options_out_of_range_and_texts_are_refused(tmp_path):
     with pytest.raises(StoreError, match="There is no store"):
         run(tmp_path / "other.duckdb")
     assert states(path) == [("not_fetched", NOTHING)]
-    assert not (tmp_path / "s.media").exists()
+    assert not (tmp_path / "s.duckdb.media").exists()
