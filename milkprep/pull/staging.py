@@ -193,16 +193,26 @@ def stage_lines(store: Store, raw: RawFile, shape: LineShape[Record], *, header_
             progress.advance(block.bytes_read - done)
             progress.note(f"{n_lines:,} lines")
             done = block.bytes_read
-            _refuse_hopeless(raw, n_lines, rejects)
+            refuse_hopeless(raw.path, n_lines, rejects)
     batch.flush()
     rejects.flush()
     return n_lines - header_lines
 
 
-def _refuse_hopeless(raw: RawFile, n_lines: int, rejects: Rejects) -> None:
+def refuse_hopeless(path: Path, n_lines: int, rejects: Rejects) -> None:
+    """Give a file up once a million of its lines are refused, and next to none taken.
+
+    Args:
+        path: where it lies.
+        n_lines: lines read so far.
+        rejects: those of them that are refused.
+
+    Raises:
+        SourceError: if so.
+    """
     if rejects.n >= HOPELESS_LINES and rejects.n > HOPELESS_SHARE * n_lines:
         raise SourceError(
-            f"Of the first {n_lines:,} lines of {raw.path} {rejects.n:,} are refused, the last of them because: {rejects.latest}. "
+            f"Of the first {n_lines:,} lines of {path} {rejects.n:,} are refused, the last of them because: {rejects.latest}. "
             "That is not the file that was meant, or it is damaged."
         )
 

@@ -11,7 +11,7 @@ import polars as pl
 from milkprep.pull import tables, text_cleaning, timestamps
 from milkprep.pull.columns import LISTS
 from milkprep.pull.delimited import LINE
-from milkprep.pull.staging import REJECT_SCHEMA, TEXT_START_CHARACTERS, Rejects, item_rows
+from milkprep.pull.staging import REJECT_SCHEMA, TEXT_START_CHARACTERS, Rejects, item_rows, refuse_hopeless
 from milkprep.pull.tables import Table
 from schemas.contracts import RejectReason
 from schemas.errors import SourceError
@@ -39,7 +39,7 @@ def stage_pairs(store: Store, table: Table, columns: Mapping[str, str], *, repor
         Rows read, and how many times there were of each unit.
 
     Raises:
-        SourceError: if the file is damaged or holds no row.
+        SourceError: if the file is damaged or holds no row, or next to none of its first million lines is one.
     """
     rejects, units, n_rows, done = Rejects(store, table.label), Counter[str](), 0, 0
     with reporter.progress(f"reading {table.label}", total=table.path.stat().st_size, unit="bytes") as progress:
@@ -75,7 +75,7 @@ def stage_items(store: Store, table: Table, columns: Mapping[str, str], *, repor
         Rows read.
 
     Raises:
-        SourceError: if the file is damaged or holds no row.
+        SourceError: if the file is damaged or holds no row, or next to none of its first million lines is one.
     """
     rejects, n_rows, done = Rejects(store, table.label), 0, 0
     used = {role: name for role, name in columns.items() if role in (*TEXT_ROLES, CATEGORIES)}
