@@ -17,7 +17,7 @@ from milkprep.pull import input_files, pull_report, replacing
 from milkprep.pull.input_files import PullRequest
 from milkprep.pull.pull_report import PullReport
 from schemas import __version__, fingerprint, queries
-from schemas.errors import DataError, StoreLocked
+from schemas.errors import DataError, SourceError, StoreLocked
 from schemas.store import Store
 
 #: Rows that are fingerprinted at once; part of what the fingerprint means.
@@ -73,9 +73,13 @@ def pulled(store_path: Path, request: PullRequest, *, replace: bool = False, rea
 
     Raises:
         DataError: if the store holds another pull and is not to be replaced.
+        SourceError: if a file cannot be read.
     """
     with opened(store_path) as store:
-        return earlier_report(store, request, replace=replace) or read(store)
+        try:
+            return earlier_report(store, request, replace=replace) or read(store)
+        except OSError as error:
+            raise SourceError(f"{error.filename or request.source} cannot be read: {error.strerror or error}. Is it still there?") from error
 
 
 def earlier_report(store: Store, request: PullRequest, *, replace: bool = False) -> PullReport | None:
@@ -103,7 +107,7 @@ def earlier_report(store: Store, request: PullRequest, *, replace: bool = False)
 
 def write(
     store: Store, request: PullRequest, *, n_lines: Mapping[str, int], extra: Mapping[tuple[str, str], int], write_items: Callable[[], None],
-    notes: Sequence[str] = (),
+    notes: Sequence[str] = (), then: Callable[[], Sequence[str]] | None = None,
 ) -> PullReport:  # fmt: skip
     """Everything staged into the catalogue, in one transaction; what the store held before gives way.
 
@@ -114,6 +118,7 @@ def write(
         extra: further counts for the report, by label and rule.
         write_items: writes items, assets and whatever else the source has; called inside the transaction.
         notes: sentences for the report.
+        then: does what needs the whole catalogue, the record of the pull included, inside the transaction; returns further notes.
 
     Raises:
         DataError: if no interaction is left.
@@ -139,6 +144,7 @@ def write(
             inputs=json.dumps([{name: asdict(file)[name] for name in INPUT_COLUMNS} for file in request.inputs]), fingerprint=request.fingerprint,
             catalogue_fingerprint=catalogue, report=json.dumps(report), toolkit_version=__version__,
         )  # fmt: skip
+        told += then() if then else []
     return pull_report.from_json(request.source, {**report, "notes": told}, changed=True)
 
 

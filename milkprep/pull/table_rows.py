@@ -54,6 +54,7 @@ def stage_pairs(store: Store, table: Table, columns: Mapping[str, str], *, repor
             for line in batch.refused:
                 rejects.add(line.line, line.reason, line.detail, line.text)
             n_rows += batch.frame.height + len(batch.refused)
+            refuse_hopeless(table.path, n_rows, rejects)
             progress.advance(batch.bytes_read - done)
             progress.note(f"{n_rows:,} rows")
             done = batch.bytes_read
@@ -86,6 +87,7 @@ def stage_items(store: Store, table: Table, columns: Mapping[str, str], *, repor
             for line in batch.refused:
                 rejects.add(line.line, line.reason, line.detail, line.text)
             n_rows += batch.frame.height + len(batch.refused)
+            refuse_hopeless(table.path, n_rows, rejects)
             progress.advance(batch.bytes_read - done)
             done = batch.bytes_read
     rejects.flush()
