@@ -11,6 +11,7 @@ import own_folders
 import pytest
 from raw_files import metadata, pull_amazon, review, table, write_lines
 
+from milkprep.pull import lines, staging
 from milkprep.sources import amazon, folder
 from schemas.errors import DataError, MilkError, SourceError
 from schemas.reporting import Silent
@@ -115,6 +116,16 @@ def test_a_zip_in_place_of_a_table_is_refused_and_never_unpacked(tmp_path, name)
     with pytest.raises(SourceError, match=rf"{name} (is a zip archive|cannot be read as Parquet)"):
         own_folders.pull(tmp_path, shop)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("line", ["", "u1", "x" * 50])
+def test_a_table_of_nothing_but_refused_lines_is_given_up(tmp_path, monkeypatch, line):
+    monkeypatch.setattr(staging, "HOPELESS_LINES", 1_000)
+    monkeypatch.setattr(lines, "CHUNK_BYTES", 4_096)
+    shop = own_folders.write(tmp_path / "shop", interactions=own_folders.PAIRS + f"{line}\n" * 1_000_000)
+    with pytest.raises(SourceError, match=r"Of the first [\d,]{5,7} lines of .*interactions\.csv [\d,]{5,7} are refused"):
+        own_folders.pull(tmp_path, shop)
+    assert not (tmp_path / "s.duckdb").exists()
 
 
 class Meddler(Silent):
