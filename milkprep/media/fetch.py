@@ -160,8 +160,7 @@ def _visit_all(modality: Modality, options: FetchOptions, folder: Path, ledger: 
         try:
             _feed(queue, ledger.pages(), [*visitors, *decoders], take)
             _until_done(visitors, [*visitors, *decoders], take)
-            for _ in decoders:
-                inspectors.put(None)
+            inspectors.close()
             _until_done(decoders, decoders, take)
         finally:
             timer.stopped.set()

@@ -9,11 +9,11 @@ import select
 import subprocess
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from queue import Empty, Full, Queue
 
 import milkprep
 from milkprep.media.cache import Cache
@@ -24,6 +24,8 @@ from schemas.contracts import AssetStatus, Modality
 WAITING, BATCH = 256, 32
 #: Seconds a batch may take to decode, and between looks whether the run was stopped.
 PATIENCE_S, LOOK_S = 120.0, 0.5
+#: Seconds between looks for what has arrived.
+NAP_S = 0.01
 #: Contents known to be broken that are not decoded again, e.g. one page of apology at a thousand addresses.
 REMEMBERED = 10_000
 HOME = Path(milkprep.__file__).parents[1]
@@ -64,21 +66,23 @@ class Inspectors:
 
     def __init__(self, modality: Modality, *, cache: Cache, timer: Timer, done: Callable[[Arrived, Refusal], None]) -> None:
         self._modality, self._cache, self._timer, self._done = modality, cache, timer, done
-        self._waiting: Queue[Arrived | None] = Queue(WAITING)
+        self._waiting: deque[Arrived] = deque()
+        self._closed = False
         self._broken: dict[str, tuple[AssetStatus, str]] = {}
 
-    def put(self, arrived: Arrived | None) -> None:
-        """Let a content wait; None, once for each thread that works, says that no more will come.
+    def put(self, arrived: Arrived) -> None:
+        """Let a content wait.
 
         Raises:
             Stopped: if the run was stopped.
         """
-        while True:
-            self._timer.left()
-            try:
-                return self._waiting.put(arrived, timeout=LOOK_S)
-            except Full:
-                continue
+        while len(self._waiting) >= WAITING:
+            self._timer.sleep(NAP_S)
+        self._waiting.append(arrived)
+
+    def close(self) -> None:
+        """No more will come."""
+        self._closed = True
 
     def work(self) -> None:
         """Decode what arrives, by one process, until no more will come.
@@ -109,20 +113,19 @@ class Inspectors:
         self._done(content, answer)
 
     def _batches(self) -> Iterator[list[Arrived]]:
+        """What waits, some at a time: to be woken for each content would cost more than to fetch it."""
         while True:
+            closed = self._closed  # asked for before looking, lest what comes in between is left behind
+            if len(self._waiting) < BATCH and not closed:
+                self._timer.sleep(NAP_S)
             batch: list[Arrived] = []
-            try:
+            with suppress(IndexError):
                 while len(batch) < BATCH:
-                    arrived = self._waiting.get_nowait() if batch else self._waiting.get(timeout=LOOK_S)
-                    if arrived is None:
-                        if batch:
-                            yield batch
-                        return
-                    batch.append(arrived)
-            except Empty:
-                self._timer.left()
+                    batch.append(self._waiting.popleft())
             if batch:
                 yield batch
+            elif closed:
+                return
 
 
 def _decoded(process: "_Process", batch: Sequence[Arrived]) -> list[Refusal]:

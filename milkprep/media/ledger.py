@@ -19,7 +19,7 @@ from schemas.store import Mode, Store
 #: Addresses read at a time.
 PAGE = 20_000
 #: Addresses a transaction, and seconds after which fewer are written too; what a kill can lose.
-BATCH, BATCH_S = 2_000, 5.0
+BATCH, BATCH_S = 5_000, 5.0
 #: Seconds to wait for a reader of the store.
 PATIENCE_S = 60.0
 NOT_FETCHED = "address not fetched"

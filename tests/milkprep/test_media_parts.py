@@ -110,7 +110,7 @@ class Decoding:
         for name, content in contents.items():
             n_bytes = len(content) if isinstance(content, bytes) else content.stat().st_size
             self.inspectors.put(Arrived(name, content, name, n_bytes, self.cache.place(name, b"")))
-        self.inspectors.put(None)
+        self.inspectors.close()
         self.inspectors.work()
         return self.found
 
