@@ -64,6 +64,14 @@ def test_a_line_is_taken_or_refused_whatever_its_neighbours_are(tmp_path):
     assert rejects(tmp_path / "1") == [(3, "malformed")]
 
 
+@pytest.mark.parametrize("zero", [b"-0", b"-0.0", b"0"])
+def test_no_rating_is_minus_zero_whichever_way_its_line_is_read(tmp_path, zero):
+    reviews = [review(f"U{n}").replace(b"5.0", zero) for n in range(2)]
+    for name, others in (("alone.duckdb", []), ("beside.duckdb", [b"{"])):
+        pull_amazon(tmp_path, [metadata()], [*reviews, *others], store=name)
+        assert table(tmp_path, "SELECT DISTINCT rating::VARCHAR FROM interactions", store=name) == [("0.0",)]
+
+
 def test_equal_lines_are_known_as_copies_wherever_they_were_read(tmp_path, monkeypatch):
     monkeypatch.setattr(lines_of_files, "CHUNK_BYTES", 400)
     reviews = [review(f"U{n}") for n in range(20)]
