@@ -82,8 +82,8 @@ def build(
     _check_shares(cold_fraction=cold_fraction, test_loss=test_loss, train_loss=train_loss)
     if not 0 <= seed <= LARGEST_SEED:
         raise BadValue(f"The seed is {seed}; it must be 0 to {LARGEST_SEED}.")
-    if name is not None and not NAME.fullmatch(name):
-        raise BadValue(f"{name!r} cannot name a split: letters, digits, '_', '-' and '.' can, up to 100 of them, not beginning with '.'.")
+    if name is not None:
+        _check_name(name)
     rates = {Part.TRAIN: train_loss if setting.training_loses else None, Part.VAL: test_loss if setting.test_loses else None}
     rates[Part.TEST] = rates[Part.VAL]
     parameters: dict[str, object] = {"cold_fraction": cold_fraction}
@@ -101,6 +101,26 @@ def build(
     return SplitReport(split.name, split.fingerprint, statistics.select(shown), int(split.availability["lost"].sum()), changed)
 
 
+def write_inside(
+    store: Store, name: str, *, setting: Setting, parameters: dict[str, object], items: pl.DataFrame, availability: pl.DataFrame
+) -> None:
+    """Store a split that somebody else drew. Call inside the transaction of the pull that brings it, at its end.
+
+    Args:
+        store: open for writing, with the catalogue, its pull and its vectors written.
+        name: how to call it.
+        setting: which sides lose modalities in it.
+        parameters: where it is from.
+        items: `item_idx`, `part`; every item of the split once.
+        availability: `item_idx`, `modality`, `present`, `lost`; every item of the split, every modality with vectors.
+
+    Raises:
+        BadValue: if the name cannot name a folder.
+    """
+    _check_name(name)
+    _write_rows(store, _named(store, name, setting=setting, seed=0, parameters=parameters, items=items, availability=availability))
+
+
 def _new_split(
     store: Store, name: str, *, setting: Setting, seed: int, cold_fraction: float, rates: Rates, parameters: dict[str, object]
 ) -> _Split:  # fmt: skip
@@ -113,9 +133,16 @@ def _new_split(
     touched = store.query(sql["items_with_interactions"])["item_idx"].to_numpy()
     present = matrix.select(m.value for m in modalities).to_numpy()[touched]  # (N, M)
     items, availability = _draw(touched, present, modalities=modalities, seed=seed, cold_fraction=cold_fraction, rates=rates)
+    return _named(store, name, setting=setting, seed=seed, parameters=parameters, items=items, availability=availability)
+
+
+def _named(
+    store: Store, name: str, *, setting: Setting, seed: int, parameters: dict[str, object], items: pl.DataFrame, availability: pl.DataFrame
+) -> _Split:
+    """A split with its fingerprint, which is of everything that makes it."""
     sources = {
-        "catalogue_fingerprint": str(store.query(sql["catalogue_fingerprint"]).item()),
-        "availability_fingerprint": availability_of.name_of(matrix),
+        "catalogue_fingerprint": str(store.query(queries.load("milkprep.sql", "splits.sql")["catalogue_fingerprint"]).item()),
+        "availability_fingerprint": availability_of.name_of(availability_of.matrix(store)),
     }
     contents = [fingerprint.of_frame(items), fingerprint.of_frame(availability)]
     whole = fingerprint.of_value([setting.value, seed, parameters, sources, contents])
@@ -160,15 +187,25 @@ def _store(store: Store, split: _Split, *, replace: bool) -> bool:
         for old in found["split_id"]:
             for statement in ("forget", "forget_items", "forget_availability"):
                 store.run(sql[statement], split_id=old)
-        split_id = int(store.query(sql["next_id"])["id"].item())
-        store.run(
-            sql["register"], split_id=split_id, name=split.name, setting=split.setting.value, seed=split.seed,
-            parameters=json.dumps(split.parameters), fingerprint=split.fingerprint, **split.sources,
-        )  # fmt: skip
-        numbered = pl.lit(split_id, dtype=pl.Int32).alias("split_id")
-        store.append("split_items", split.items.with_columns(numbered))
-        store.append("split_availability", split.availability.with_columns(numbered))
+        _write_rows(store, split)
     return True
+
+
+def _write_rows(store: Store, split: _Split) -> None:
+    sql = queries.load("milkprep.sql", "splits.sql")
+    split_id = int(store.query(sql["next_id"])["id"].item())
+    store.run(
+        sql["register"], split_id=split_id, name=split.name, setting=split.setting.value, seed=split.seed,
+        parameters=json.dumps(split.parameters), fingerprint=split.fingerprint, **split.sources,
+    )  # fmt: skip
+    numbered = pl.lit(split_id, dtype=pl.Int32).alias("split_id")
+    store.append("split_items", split.items.with_columns(numbered))
+    store.append("split_availability", split.availability.with_columns(numbered))
+
+
+def _check_name(name: str) -> None:
+    if not NAME.fullmatch(name):
+        raise BadValue(f"{name!r} cannot name a split: letters, digits, '_', '-' and '.' can, up to 100 of them, not beginning with '.'.")
 
 
 def _check_shares(**shares: float) -> None:

@@ -7,7 +7,7 @@ appear in one transaction.
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -43,6 +43,7 @@ def opened(path: Path) -> Iterator[Store]:
             _remove(path)
         raise
     with opening as store:
+        _forget_leftovers(path)
         # Another process may have filled it since: what is not empty is not taken away.
         created = created and not store.query(_sql()["holds_anything"]).item()
         try:
@@ -52,6 +53,15 @@ def opened(path: Path) -> Iterator[Store]:
             if created:
                 _remove(path)
             raise
+
+
+def _forget_leftovers(path: Path) -> None:
+    """Take away what a killed process sorted on disk, up to gigabytes. Whoever has the store open for writing is alone with it."""
+    folder = path.with_name(f"{path.name}.tmp")
+    for left in folder.glob("duckdb_temp_*"):
+        left.unlink(missing_ok=True)
+    with suppress(OSError):  # it is not there, or holds something else
+        folder.rmdir()
 
 
 def _remove(path: Path) -> None:

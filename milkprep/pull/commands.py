@@ -53,26 +53,47 @@ def amazon(
 @app.command(epilog="Example: python cli.py pull prepared --interactions tiktok.inter --features visual=image_feat.npy --store tiktok.duckdb")
 def prepared(
     ctx: typer.Context,
-    interactions: Annotated[Path, typer.Option(help="Tab-separated file with a header: userID itemID [rating timestamp].")],
+    directory: Annotated[
+        Path | None, typer.Argument(help="Folder of a dataset in the layout of another project, in place of --interactions.")
+    ] = None,
+    interactions: Annotated[Path | None, typer.Option(help="Tab-separated file with a header: userID itemID [rating timestamp].")] = None,
     features: Annotated[list[str] | None, typer.Option(help="MODALITY=FILE.npy, rows by itemID; once a modality (visual, text, audio).")] = None,
     items: Annotated[
         Path | None, typer.Option(help="JSON lines, CSV or TSV file of items: an id, and if wanted key, title, description, image address.")
     ] = None,
     item_id: Annotated[str | None, typer.Option(help="Column of --items that holds itemID; guessed when not given.")] = None,
     item_key: Annotated[str | None, typer.Option(help="Column of --items that holds the item's own key; guessed when not given.")] = None,
+    missing: Annotated[list[str] | None, typer.Option(help="MODALITY=FILE of item ids, one a line, whose rows of features are no vectors.")] = None,
+    item_keys: Annotated[Path | None, typer.Option(help="Table of itemID and the items' own keys, such as i_id_mapping.csv.")] = None,
+    user_keys: Annotated[Path | None, typer.Option(help="Table of userID and the users' own keys, such as u_id_mapping.csv.")] = None,
+    layout: Annotated[str | None, typer.Option(help="Of the folder: mmrec, milk, lattice or recbole; recognised when not given.")] = None,
+    variant: Annotated[str | None, typer.Option(help="Of a milk folder: test, train or all, the features with missing modalities.")] = None,
+    split_name: Annotated[str, typer.Option(help="What the split of a milk folder is called.")] = "imported",
     store: StorePath = DEFAULT_STORE,
     core: Core = 0,
     replace: Replace = False,
     as_json: AsJson = False,
 ) -> None:
-    """Pull a dataset that others prepared in the MMRec layout, ready-made vectors included."""
+    """Pull a dataset that others prepared, ready-made vectors included: its files one by one, or a folder in a known layout."""
     from milkprep.sources import prepared as source
 
     console: Console = ctx.obj
-    report = source.pull(
-        store, interactions=interactions, features=_features(features or []), items=items, item_id_column=item_id, item_key_column=item_key,
-        core=core, replace=replace, reporter=console,
-    )  # fmt: skip
+    if directory:
+        if interactions or features or items or missing or item_keys or user_keys:
+            raise BadValue(
+                f"{directory} is a folder whose files are known by their names. Name the folder, or the files with --interactions and others."
+            )
+        report = source.pull_folder(
+            store, directory, layout=layout, variant=variant, split_name=split_name, core=core, replace=replace, reporter=console
+        )
+    elif interactions is None:
+        raise BadValue("Name a folder of a prepared dataset, or its interactions with --interactions.")
+    else:
+        report = source.pull(
+            store, interactions=interactions, features=_by_modality(features, "--features"), items=items, item_id_column=item_id,
+            item_key_column=item_key, missing=_by_modality(missing, "--missing"), item_keys=item_keys, user_keys=user_keys, core=core,
+            replace=replace, reporter=console,
+        )  # fmt: skip
     _tell_pull(console, report, store=store, as_json=as_json)
 
 
@@ -161,14 +182,14 @@ def microlens(
     _tell_pull(console, report, store=store, as_json=as_json)
 
 
-def _features(given: list[str]) -> dict[Modality, Path]:
+def _by_modality(given: list[str] | None, flag: str) -> dict[Modality, Path]:
     found: dict[Modality, Path] = {}
-    for text in given:
+    for text in given or []:
         name, equals, file = text.partition("=")
         if not equals or name not in [m.value for m in Modality] or not file:
-            raise BadValue(f"--features {text!r} is not MODALITY=FILE.npy with one of {', '.join(Modality)}.")
+            raise BadValue(f"{flag} {text!r} is not MODALITY=FILE with one of {', '.join(Modality)}.")
         if Modality(name) in found:
-            raise BadValue(f"--features names {name} twice.")
+            raise BadValue(f"{flag} names {name} twice.")
         found[Modality(name)] = Path(file)
     return found
 

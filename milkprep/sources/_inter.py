@@ -5,21 +5,52 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from milkprep.pull import pairs
 from milkprep.pull.lines import first_lines
-from milkprep.pull.staging import LineError, LineShape, RawFile
+from milkprep.pull.staging import LineError, LineShape, RawFile, stage_lines
 from schemas.contracts import RejectReason
 from schemas.errors import SourceError
+from schemas.reporting import Reporter
+from schemas.store import Store
 
 REQUIRED = ("userID", "itemID")
 OPTIONAL = ("rating", "timestamp", "x_label")
 ROWS_LOOKED_AT = 100
 #: More digits than any id the store can hold.
 ID_DIGITS = 9
+LARGEST_ID = 10**ID_DIGITS - 1
 LARGEST_RATING = 3.4e38  # of float32
 LAST_SECOND = 253_402_300_799  # of the year 9999
 SCHEMA = {"user_number": pl.Int32, "item_number": pl.Int32, "rating": pl.Float32, "seconds": pl.Int64}
 
 Pair = tuple[int, int, float | None, int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class InterFile:
+    """One `.inter` file, looked into but not read."""
+
+    raw: RawFile
+    shape: LineShape[Pair]
+
+    @property
+    def source(self) -> str:
+        """The name that its rejects go by."""
+        return self.raw.label
+
+    @property
+    def shown(self) -> str:
+        """The file, for messages."""
+        return str(self.raw.path)
+
+    def stage(self, store: Store, *, reporter: Reporter) -> dict[str, int]:
+        """Read it into `pairs` and drop repeats; lines read, by label."""
+        n_lines = stage_lines(store, self.raw, self.shape, header_lines=1, reporter=reporter)
+        pairs.drop_repeats(store, source=self.source)
+        return {self.source: n_lines}
+
+    def place(self, store: Store) -> None:
+        """Its rejects bear its name already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,5 +134,5 @@ def _vet(_: list[Pair]) -> None:
     """Decoding has refused all there is to refuse."""
 
 
-def _rows(pairs: list[Pair]) -> pl.DataFrame:
-    return pl.DataFrame(pairs, schema=SCHEMA, orient="row")
+def _rows(found: list[Pair]) -> pl.DataFrame:
+    return pl.DataFrame(found, schema=SCHEMA, orient="row")

@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milkprep.pull import vectors
-from milkprep.pull.vectors import WIDEST, VectorRows
+from milkprep.pull.lines import read_blocks
+from milkprep.pull.vectors import WIDEST, Refused, VectorRows
+from milkprep.sources._inter import ID_DIGITS
 from schemas import queries
-from schemas.contracts import Modality
+from schemas.contracts import Modality, RejectReason
 from schemas.errors import ShapeError, SourceError
 from schemas.reporting import Reporter
 from schemas.store import Store
@@ -41,16 +43,24 @@ class VectorFile:
         label: the name it goes by in the store.
         path: where it lies.
         rows: (n_items, width) of any float type, read from disk as needed.
+        missing: a list of items whose rows are no vectors, and its name.
     """
 
     modality: Modality
     label: str
     path: Path
     rows: NDArray[np.floating]
+    missing: tuple[frozenset[int], str] = (frozenset(), "")
 
 
-def open_file(path: Path, *, modality: Modality, label: str) -> VectorFile:
+def open_file(path: Path, *, modality: Modality, label: str, missing: Path | None = None) -> VectorFile:
     """Open a file without reading its values.
+
+    Args:
+        path: the file.
+        modality: what it describes.
+        label: the name it goes by.
+        missing: a list of item ids, one a line, whose rows only fill their places.
 
     Raises:
         SourceError: if it is no plain `.npy` of a float matrix.
@@ -63,7 +73,24 @@ def open_file(path: Path, *, modality: Modality, label: str) -> VectorFile:
         raise SourceError(f"{path} holds {rows.dtype} values of shape {rows.shape}, but must hold floats of shape (items, width). Check --features.")
     if rows.shape[1] > WIDEST:
         raise SourceError(f"{path} is {rows.shape[1]} wide; a store holds vectors up to {WIDEST}. Reduce them first, e.g. by PCA.")
-    return VectorFile(modality, label, path, rows)
+    return VectorFile(modality, label, path, rows, missing=(_listed(missing), missing.name) if missing else (frozenset(), ""))
+
+
+def _listed(path: Path) -> frozenset[int]:
+    """Item ids of a text file, one a line."""
+    found = set()
+    for block in read_blocks(path):
+        for number, line in enumerate(block.lines, block.first_line):
+            text = line.strip()
+            if not text:
+                continue
+            if not text.isdigit() or len(text) > ID_DIGITS:
+                raise SourceError(
+                    f"{path}, line {number}: {text[:20].decode('utf-8', 'replace')!r} is no item id. Needed is a text file with one whole number "
+                    "a line; load a pickled list where you trust it, and write its ids so."
+                )
+            found.add(int(text))
+    return frozenset(found)
 
 
 def _what_it_is(path: Path) -> str:
@@ -112,4 +139,8 @@ def _batches(store: Store, file: VectorFile) -> Iterator[VectorRows]:
         with np.errstate(over="ignore"):  # beyond float32 is infinite, and then a reject
             rows = np.ascontiguousarray(file.rows[start : start + n], dtype="<f4")  # (chunk, width)
         keys = store.query(keys_in_order, first=start, n=n)["item_key"].to_list()
-        yield VectorRows(range(start + 1, start + len(rows) + 1), keys, rows)
+        listed, name = file.missing
+        gone = [at for at in range(len(rows)) if start + at in listed]
+        refused = [Refused(start + at + 1, keys[at], RejectReason.LISTED_MISSING, f"is listed as missing in {name}") for at in gone]
+        left = [at for at in range(len(rows)) if start + at not in listed] if gone else range(len(rows))
+        yield VectorRows([start + at + 1 for at in left], [keys[at] for at in left], rows[left] if gone else rows, refused)
