@@ -137,12 +137,13 @@ def test_killed_at_random_moments_it_ends_as_if_it_had_been_left_alone(raw, repl
     assert {path.name for path in raw.iterdir()} - {"before.duckdb"} == {"m.json.gz", "r.json.gz", "alone.duckdb", store}
 
 
-def test_what_a_killed_process_left_beside_the_store_disturbs_nothing(raw):
+def test_what_a_killed_process_left_beside_the_store_disturbs_nothing_and_goes(raw):
     assert finished(start(raw, "alone.duckdb"))
     left = raw / "killed.duckdb.tmp"
     left.mkdir()
     (left / "duckdb_temp_storage_DEFAULT-0.tmp").write_bytes(b"left over" * 1000)
     assert finished(start(raw, "killed.duckdb"))
+    assert not left.exists()
     assert contents(raw, "killed.duckdb") == contents(raw, "alone.duckdb")
 
 
