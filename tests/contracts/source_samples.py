@@ -7,7 +7,7 @@ import io
 import json
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,7 @@ class Sample:
         taken: lines read and lines taken of each, by hand.
         pull: reads the folder into a store.
         media: other files beside them, with their own names for content.
+        optional: files that are found by name, and how one may be missing: `gone`, or a `folder` in its place.
     """
 
     source: str
@@ -87,6 +88,7 @@ class Sample:
     taken: Mapping[str, tuple[int, int]]
     pull: Callable[..., PullReport]
     media: tuple[str, ...] = ()
+    optional: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def write(self, place: Path, **others: Any) -> Path:
         """Everything into a folder; files of `others`, by name, in place of its own."""
@@ -169,6 +171,19 @@ def of_prepared() -> Sample:
     return Sample("prepared", files, "toy.inter", {"toy.inter": (9, 4), "image.npy": (4, 2), "items.jsonl": (4, 4)}, pull)
 
 
+def of_mmrec() -> Sample:
+    """A folder by the names of MMRec: two of three items have something to see."""
+    pairs = texts("userID\titemID\tx_label", "0\t0\t0", "0\t1\t0", "7\t2\t1", "0\t0\t0", "x\t1\t0", "", header=1)
+    files = {"toy.inter": pairs, "image_feat.npy": npy([[1, 2], [0, 0], [4, 5]])}
+
+    def pull(place: Path, store: Path, **options: Any) -> PullReport:
+        return prepared.pull_folder(store, place, layout="mmrec", **options)
+
+    return Sample(
+        "prepared", files, "toy.inter", {"toy.inter": (6, 3), "image_feat.npy": (3, 2)}, pull, optional={"image_feat.npy": ("gone", "folder")}
+    )
+
+
 def of_tiktok() -> Sample:
     """Four videos are finished, one of them without anything said of it."""
 
@@ -232,12 +247,13 @@ def of_folder(form: str) -> Sample:
         return folder.pull(store, folder=place, **options)
 
     counted = {f"interactions.{form}": (7, 3), f"items.{form}": (5, 3)}
-    return Sample("folder", files, f"interactions.{form}", counted, pull, ("images/b.png", "audio/a.wav"))
+    return Sample("folder", files, f"interactions.{form}", counted, pull, ("images/b.png", "audio/a.wav"), {f"items.{form}": ("gone",)})
 
 
 SAMPLES = {
     **{f"amazon {schema}": of_amazon(schema) for schema in ITEMS},
     "prepared": of_prepared(),
+    "prepared mmrec": of_mmrec(),
     "tiktok": of_tiktok(),
     "microlens": of_microlens(),
     **{f"folder {form}": of_folder(form) for form in ("csv", "tsv", "jsonl", "parquet")},
