@@ -170,7 +170,7 @@ def test_a_help_without_a_last_example_is_seen():
         ("python cli.py --quietly status", "no such flag"),
         ("python cli.py status --shop a.duckdb", "No such option: --shop"),
         ("python cli.py build-splits --setting both --seed 0", "'both' is not one of"),
-        ("python cli.py pull prepared --store a.duckdb", "Missing option"),
+        ("python cli.py pull tiktok --store a.duckdb", "Missing option"),
     ],
 )
 def test_a_command_line_that_would_be_refused_is_seen(line, why):
