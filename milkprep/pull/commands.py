@@ -69,6 +69,7 @@ def prepared(
     layout: Annotated[str | None, typer.Option(help="Of the folder: mmrec, milk, lattice or recbole; recognised when not given.")] = None,
     variant: Annotated[str | None, typer.Option(help="Of a milk folder: test, train or all, the features with missing modalities.")] = None,
     split_name: Annotated[str, typer.Option(help="What the split of a milk folder is called.")] = "imported",
+    embeds: Annotated[Modality, typer.Option(help="What the vectors of a recbole folder describe.")] = Modality.TEXT,
     store: StorePath = DEFAULT_STORE,
     core: Core = 0,
     replace: Replace = False,
@@ -84,8 +85,9 @@ def prepared(
                 f"{directory} is a folder whose files are known by their names. Name the folder, or the files with --interactions and others."
             )
         report = source.pull_folder(
-            store, directory, layout=layout, variant=variant, split_name=split_name, core=core, replace=replace, reporter=console
-        )
+            store, directory, layout=layout, variant=variant, split_name=split_name, embeds=embeds, core=core, replace=replace,
+            reporter=console,
+        )  # fmt: skip
     elif interactions is None:
         raise BadValue("Name a folder of a prepared dataset, or its interactions with --interactions.")
     else:

@@ -86,7 +86,7 @@ def find(folder: Path, *, layout: str | None, variant: str | None, split_name: s
         SourceError: if the folder holds no dataset, or several.
     """
     if layout is not None and layout not in LAYOUTS:
-        raise BadValue(f"--layout {layout} is not read. Known: {', '.join(LAYOUTS)}; recbole files are pulled with --layout recbole.")
+        raise BadValue(f"--layout {layout} is not read. Known: {', '.join(LAYOUTS)}, recbole.")
     if variant is not None and variant not in VARIANTS:
         raise BadValue(f"--variant {variant} is unknown. Known: {', '.join(VARIANTS)}; leave it out for complete features.")
     found = [name for name, (holds, _) in LAYOUTS.items() if layout in (None, name) and holds(folder)]

@@ -14,7 +14,7 @@ from milkprep.pull import items as staged_items
 from milkprep.pull.input_files import PullRequest
 from milkprep.pull.pull_report import PullReport
 from milkprep.pull.staging import RawFile
-from milkprep.sources import _id_map, _imported_split, _inter, _item_table, _layouts, _pair_files, _vectors
+from milkprep.sources import _id_map, _imported_split, _inter, _item_table, _layout_recbole, _layouts, _pair_files, _vectors
 from milkprep.sources._inter import InterFile
 from milkprep.sources._item_table import ItemColumns
 from milkprep.sources._layouts import DatasetFiles, SplitFiles
@@ -25,6 +25,8 @@ from schemas.contracts import Modality
 from schemas.errors import BadValue, ShapeError, SourceError
 from schemas.reporting import Reporter
 from schemas.store import Store
+
+RECBOLE = "recbole"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,7 @@ def pull_folder(
     layout: str | None = None,
     variant: str | None = None,
     split_name: str = "imported",
+    embeds: Modality = Modality.TEXT,
     reporter: Reporter,
     core: int = 0,
     replace: bool = False,
@@ -99,9 +102,10 @@ def pull_folder(
     Args:
         store_path: the DuckDB file; made when absent.
         folder: where the files lie.
-        layout: `mmrec`, `milk`, `lattice`; recognised when None.
+        layout: `mmrec`, `milk`, `lattice`, `recbole`; recognised when None.
         variant: of a milk folder: `test`, `train` or `all`, the features whose losses become those of the split.
         split_name: how the split of a milk folder is called.
+        embeds: what the vectors of a recbole folder describe.
         reporter: told how far reading is.
         core: as in `pull`.
         replace: as in `pull`.
@@ -111,6 +115,10 @@ def pull_folder(
         SourceError, ShapeError, DataError: as `pull`; also if the folder holds no known layout, or the split leaks.
     """
     input_files.require_folder(folder, flag="the argument")
+    if layout == RECBOLE or (layout is None and _layout_recbole.holds(folder)):
+        if not _layout_recbole.holds(folder):
+            raise SourceError(f"{folder} holds no .inter file with user_id:token and item_id:token. Name another layout, or leave --layout out.")
+        return _layout_recbole.pull(store_path, folder, modality=embeds, core=core, replace=replace, reporter=reporter)
     found = _layouts.find(folder, layout=layout, variant=variant, split_name=split_name)
     return _pull_files(store_path, found, table=None, core=core, replace=replace, reporter=reporter, notes=(found.told, *found.notes))
 
