@@ -227,6 +227,10 @@ def _gunzip(raw: BufferedReader) -> Iterator[bytes]:
     member, data = isal_zlib.decompressobj(wbits=isal_zlib.MAX_WBITS | 16), b""
     while True:
         data = data or raw.read(COMPRESSED_BYTES)
+        if member.eof:
+            data = data.lstrip(b"\0")  # padding, however long
+            if not data and raw.peek(1):
+                continue
         if not data and member.eof:
             return
         if not data:

@@ -17,6 +17,8 @@ from milkprep.pull.lines import Block
 BlockReader = Callable[[Block], pl.DataFrame | None]
 #: A block that cannot be read whole is cut into so many pieces.
 PIECES = 32
+#: Most blocks that are parsed at a time.
+MOST_AHEAD = 16
 
 
 def read(blocks: Iterable[Block], reader: BlockReader | None) -> Iterator[tuple[Block, pl.DataFrame | None]]:
@@ -34,7 +36,7 @@ def read(blocks: Iterable[Block], reader: BlockReader | None) -> Iterator[tuple[
         yield from ((block, None) for block in blocks)
         return
     ahead: deque[Future[list[tuple[Block, pl.DataFrame | None]]]] = deque()
-    n_ahead = os.cpu_count() or 1
+    n_ahead = _n_cores()
     with ThreadPoolExecutor(max_workers=n_ahead, thread_name_prefix="parse") as pool:
         for block in blocks:
             ahead.append(pool.submit(_read_one, block, reader))
@@ -42,6 +44,11 @@ def read(blocks: Iterable[Block], reader: BlockReader | None) -> Iterator[tuple[
                 yield from ahead.popleft().result()
         for read_block in ahead:
             yield from read_block.result()
+
+
+def _n_cores() -> int:
+    """Cores this process may use, not those of the whole machine; bounded, because each holds a block and its rows."""
+    return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, MOST_AHEAD)
 
 
 def rows_of(block: Block, reader: BlockReader) -> pl.DataFrame | None:

@@ -30,6 +30,12 @@ def test_gzip_is_recognised_by_content_and_members_follow_each_other(tmp_path):
     assert all_lines(file) == [(1, b"one"), (2, b"two"), (3, b"three")]
 
 
+def test_zeros_that_fill_a_block_after_the_last_member_are_no_damage(tmp_path):
+    file = tmp_path / "f.gz"
+    file.write_bytes(gzip.compress(b"one\n") + b"\0" * (3 << 20))
+    assert all_lines(file) == [(1, b"one")]
+
+
 def test_the_first_lines_are_taken_across_blocks_and_no_more_of_them_than_asked(tmp_path, monkeypatch):
     monkeypatch.setattr(lines, "CHUNK_BYTES", 5)
     file = tmp_path / "f"
