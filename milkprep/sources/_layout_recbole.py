@@ -4,6 +4,7 @@
 `<name>.item` and `<name>.itememb`, whose vectors name their items. A list (`token_seq`) is one text.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -35,6 +36,7 @@ ITEM_ROLES = {
 }  # fmt: skip
 #: Lines of one file are told from those of another by what is above these bits.
 LINE_BITS = 40
+ROWS_LOOKED_AT = 1000
 SOURCE = "interactions"
 
 
@@ -153,13 +155,14 @@ def _write_items(store: Store, files: Files, modality: Modality, sha256: str, la
 
 
 def _width(path: Path) -> int:
-    """Length of the vectors, as the first line says."""
-    header, *first = first_lines(path, n=2)
-    if header.count(b"\t") != 1 or b":float_seq" not in header or not first:
+    """Length of most of the first vectors, whatever their order."""
+    header, *rows = first_lines(path, n=1 + ROWS_LOOKED_AT)
+    if header.count(b"\t") != 1 or b":float_seq" not in header or not rows:
         raise SourceError(f"{path} begins {header[:60]!r}. Needed are two tab-separated columns, a key and a float_seq, and a line below them.")
-    width = len(first[0].partition(b"\t")[2].split())
+    widths = Counter(len(row.partition(b"\t")[2].split()) for row in rows)
+    width = max(widths, key=lambda each: (widths[each], each))
     if not 0 < width <= vectors.WIDEST:
-        raise SourceError(f"The first vector of {path} has {width} values; a store holds vectors of 1 to {vectors.WIDEST}. Check the file.")
+        raise SourceError(f"The vectors of {path} have {width} values; a store holds vectors of 1 to {vectors.WIDEST}. Check the file.")
     return width
 
 

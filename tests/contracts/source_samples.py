@@ -59,6 +59,25 @@ class Rows:
 
 
 @dataclass(frozen=True)
+class JsonLists:
+    """One JSON object of user -> items."""
+
+    users: tuple[tuple[str, tuple[int, ...]], ...]
+
+    @property
+    def data(self) -> bytes:
+        return json.dumps(dict(self.users)).encode()
+
+    def shuffled(self, seed: int) -> "JsonLists":
+        users = list(self.users)
+        random.Random(seed).shuffle(users)
+        return JsonLists(tuple(users))
+
+    def without_last(self) -> "JsonLists":
+        return JsonLists(self.users[:-1])
+
+
+@dataclass(frozen=True)
 class Fixed:
     """A file whose order means something, such as row = item."""
 
@@ -104,10 +123,10 @@ class Sample:
         return self.pull(place, store, reporter=Silent(), **options)
 
 
-def npy(rows: list[list[float]]) -> Fixed:
+def npy(rows: list[Any], *, dtype: str = "float32") -> Fixed:
     """Rows as a .npy file."""
     out = io.BytesIO()
-    np.save(out, np.array(rows, dtype="float32"))
+    np.save(out, np.array(rows, dtype=dtype))
     return Fixed(out.getvalue())
 
 
@@ -184,6 +203,51 @@ def of_mmrec() -> Sample:
     )
 
 
+def of_milk() -> Sample:
+    """Lists of three parts: item 1 is validation's, item 2 test's; an entry is the unit that is counted."""
+    files = {
+        "train.txt": texts("0 0", "1 0 0", "x 1", "", "2 "),
+        "val.txt": texts("0 1", "1 1 0"),
+        "test.txt": texts("0 2"),
+        "image_feat.npy": npy([[1, 2], [0, 0], [4, 5]]),
+        "cold_item_index.npy": npy([1, 2], dtype="int64"),
+    }
+    taken = {"train.txt": (5, 2), "val.txt": (3, 2), "test.txt": (1, 1), "image_feat.npy": (3, 2)}
+
+    def pull(place: Path, store: Path, **options: Any) -> PullReport:
+        return prepared.pull_folder(store, place, layout="milk", **options)
+
+    optional = {"image_feat.npy": ("gone", "folder"), "cold_item_index.npy": ("gone", "folder")}
+    return Sample("prepared", files, "train.txt", taken, pull, optional=optional)
+
+
+def of_lattice() -> Sample:
+    """The same pairs as JSON."""
+    lists = {"train": (("0", (0,)), ("1", (0, 0, -1)), ("x", (1,))), "val": (("0", (1,)), ("1", (1,))), "test": (("0", (2,)),)}
+    files: dict[str, Any] = {f"{part}.json": JsonLists(users) for part, users in lists.items()}
+    files["image_feat.npy"] = npy([[1, 2], [0, 0], [4, 5]])
+    taken = {"train.json": (5, 2), "val.json": (2, 2), "test.json": (1, 1), "image_feat.npy": (3, 2)}
+
+    def pull(place: Path, store: Path, **options: Any) -> PullReport:
+        return prepared.pull_folder(store, place, layout="lattice", **options)
+
+    return Sample("prepared", files, "train.json", taken, pull, optional={"image_feat.npy": ("gone", "folder"), "val.json": ("gone", "folder")})
+
+
+def of_recbole() -> Sample:
+    """Keys are texts; of four vectors one is of another width and one of nobody."""
+    pairs = texts("user_id:token\titem_id:token\trating:float", "ann\tA\t5", "ann\tB\t4", "ben\tC\t", "ann\tA\t5", "\tA\t1", "ben\tA\tx", header=1)
+    about = texts("item_id:token\ttitle:token_seq", "A\tRed card", "B\t", "A\tRed card", "\tnobody", "D\tLonely", header=1)
+    embedded = texts("iid:token\titem_emb:float_seq", "A\t1 2", "B\t3", "Z\t5 6", "D\t7 8", header=1)
+    files = {"toy.inter": pairs, "toy.item": about, "toy.itememb": embedded}
+    taken = {"toy.inter": (6, 3), "toy.item": (5, 3), "toy.itememb": (4, 2)}
+
+    def pull(place: Path, store: Path, **options: Any) -> PullReport:
+        return prepared.pull_folder(store, place, layout="recbole", embeds=Modality.VISUAL, **options)
+
+    return Sample("prepared", files, "toy.inter", taken, pull, optional={"toy.item": ("gone", "folder"), "toy.itememb": ("gone", "folder")})
+
+
 def of_tiktok() -> Sample:
     """Four videos are finished, one of them without anything said of it."""
 
@@ -254,6 +318,9 @@ SAMPLES = {
     **{f"amazon {schema}": of_amazon(schema) for schema in ITEMS},
     "prepared": of_prepared(),
     "prepared mmrec": of_mmrec(),
+    "prepared milk": of_milk(),
+    "prepared lattice": of_lattice(),
+    "prepared recbole": of_recbole(),
     "tiktok": of_tiktok(),
     "microlens": of_microlens(),
     **{f"folder {form}": of_folder(form) for form in ("csv", "tsv", "jsonl", "parquet")},
