@@ -7,7 +7,6 @@ recognised by what it holds, never by its file name. Nothing here follows an add
 import stat
 from pathlib import Path
 
-from schemas import fingerprint
 from schemas.contracts import AssetStatus, Modality
 
 VIDEO_FRAMES = "video: frames are not read yet"
@@ -59,6 +58,8 @@ def digest(path: Path, *, max_bytes: int) -> str:
     Raises:
         DecodeFailure: if there is no such ordinary file, it is empty, too large, or cannot be read.
     """
+    from schemas import fingerprint  # which knows tables, too; the processes that only decode start faster without
+
     try:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):

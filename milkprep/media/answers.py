@@ -95,7 +95,7 @@ def _next(url: httpx2.URL, answer: httpx2.Response) -> httpx2.URL:
     if not target:
         raise Failed(f"the server redirects to nowhere (HTTP {answer.status_code})", status=answer.status_code)
     try:
-        return addresses.approved(url.join(target))
+        return addresses.approved(url.join(target[: addresses.MAX_LENGTH]))
     except Refused as refused:
         raise Refused(f"it redirects: {refused}") from refused
     except ValueError as error:

@@ -33,9 +33,7 @@ class Cache:
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
         self.folder.mkdir(parents=True, exist_ok=True)
-        for left in self.folder.glob(f"{INCOMING}*"):
-            if not _runs(left.name.removeprefix(INCOMING)):
-                shutil.rmtree(left, ignore_errors=True)
+        self._remove_left()
         self.incoming = self.folder / f"{INCOMING}{os.getpid()}"
         self.incoming.mkdir(exist_ok=True)
 
@@ -46,8 +44,15 @@ class Cache:
     def close(self) -> None:
         """Remove what arrived and was not kept."""
         shutil.rmtree(self.incoming, ignore_errors=True)
+        self._remove_left()
         with suppress(OSError):
             self.folder.rmdir()  # where nothing was ever kept
+
+    def _remove_left(self) -> None:
+        """Remove folders of dead runs; again at the end, because a decoder outlives a run that was killed by a moment."""
+        for left in self.folder.glob(f"{INCOMING}*"):
+            if not _runs(left.name.removeprefix(INCOMING)):
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def kind(start: bytes) -> str:

@@ -30,7 +30,7 @@ from schemas.reporting import Progress, Reporter
 #: More addresses are read when fewer than this wait.
 LOW = 5_000
 #: Seconds between looks for what has been visited.
-LOOK_S = 0.05
+LOOK_S = 0.03
 MAX_CONCURRENCY = 256
 
 
@@ -119,8 +119,9 @@ def fetch_media(store_path: Path, *, modality: Modality, options: FetchOptions, 
                 interrupted = True
             finally:
                 ledger.write()
+    summary, n_left = ledger.summary()
     return FetchReport(
-        ledger.n_visited, ledger.n_ok, ledger.n_bytes, ledger.n_waiting(), ledger.summary(), cache=folder, seconds=time.monotonic() - started,
+        ledger.n_visited, ledger.n_ok, ledger.n_bytes, n_left, summary, cache=folder, seconds=time.monotonic() - started,
         interrupted=interrupted,
     )  # fmt: skip
 

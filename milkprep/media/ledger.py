@@ -66,11 +66,6 @@ class Ledger:
                     reason = {"reason": NOT_FETCHED} if name.startswith("forget") else {}
                     store.run(self._sql[name], modality=self._modality, **reason)
                 store.run(self._sql["apply_known"], modality=self._modality)
-        return self.n_waiting()
-
-    def n_waiting(self) -> int:
-        """Addresses that nobody has visited."""
-        with self._open("read") as store:
             n: int = store.query(self._sql["count_pending"], modality=self._modality)["n"].item()
         return n
 
@@ -113,10 +108,15 @@ class Ledger:
             self._rows = []
         self._written_at = time.monotonic()
 
-    def summary(self) -> pl.DataFrame:
-        """`status`, `reason`, `addresses`, `items` of the modality, runs before included; most frequent first."""
+    def summary(self) -> tuple[pl.DataFrame, int]:
+        """How the modality's addresses stand, and how many wait.
+
+        Returns:
+            `status`, `reason`, `addresses`, `items`, runs before included, most frequent first; and the number that nobody has visited.
+        """
         with self._open("read") as store:
-            return store.query(self._sql["summary"], modality=self._modality)
+            n: int = store.query(self._sql["count_pending"], modality=self._modality)["n"].item()
+            return store.query(self._sql["summary"], modality=self._modality), n
 
     def _open(self, mode: Mode) -> Store:
         return Store(self._path, mode=mode, wait_s=PATIENCE_S)

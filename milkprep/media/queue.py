@@ -22,8 +22,9 @@ LOOK_S = 0.25
 class _Host:
     """What is known of one host."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, name: str, limit: int) -> None:
         self.waiting: deque[str] = deque()
+        self.name = name
         self.limit, self.active, self.answers = limit, 0, 0
         self.rests_until = 0.0
         self.unreachable = 0
@@ -119,7 +120,7 @@ class Queue:
                         self._with_waiting.append(host)
                     host.active += 1
                     self._n_waiting -= 1
-                    return Turn(self, address, host_of(address))
+                    return Turn(self, address, host.name)
                 if self._closed and not self._n_waiting:
                     return None
                 self._changed.wait(LOOK_S)
@@ -168,7 +169,7 @@ class Queue:
 
     def _host(self, name: str) -> _Host:
         if name not in self._hosts:
-            self._hosts[name] = _Host(self._per_host)
+            self._hosts[name] = _Host(name, self._per_host)
         return self._hosts[name]
 
     @staticmethod

@@ -134,7 +134,7 @@ class Visitor:
 
     def _asked(self, turn: Turn, transport: httpx2.BaseTransport) -> Arrived:
         def hop(url: httpx2.URL) -> None:
-            if PLACEHOLDER in str(url):
+            if PLACEHOLDER in url.path:
                 raise _OnlyPlaceholder
             turn.move(url.host)
             if self._queue.is_given_up(url.host):

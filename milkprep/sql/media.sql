@@ -26,9 +26,6 @@ WHERE assets.modality = $modality AND assets.status = 'not_fetched' AND d.modali
 -- name: count_pending
 SELECT count(DISTINCT location) AS n FROM assets WHERE modality = $modality AND status = 'not_fetched';
 
--- name: count_assets
-SELECT count(*) AS n FROM assets WHERE modality = $modality AND contains(location, '://');
-
 -- name: pending
 -- The next addresses after one, in an order that mixes hosts.
 SELECT place, location FROM (SELECT DISTINCT hash(location) AS place, location FROM assets WHERE modality = $modality AND status = 'not_fetched')
