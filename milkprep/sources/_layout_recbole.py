@@ -20,7 +20,7 @@ from milkprep.pull.lines import first_lines, read_blocks
 from milkprep.pull.pull_report import PullReport
 from milkprep.pull.tables import Table
 from milkprep.pull.vectors import Refused, VectorRows
-from milkprep.sources._layouts import header_of
+from milkprep.sources._layouts import header_of, optional
 from schemas import queries
 from schemas.contracts import Modality, RejectReason
 from schemas.errors import BadValue, SourceError
@@ -93,8 +93,7 @@ def _found(folder: Path) -> Files:
         raise SourceError(f"{folder} holds several datasets: {', '.join(path.name for path in [*whole, *parts])}. Put one in a folder of its own.")
     chosen = whole or parts
     name = chosen[0].name.split(".")[0]
-    item, embedded = folder / f"{name}.item", folder / f"{name}.itememb"
-    return Files(tuple(chosen), item if item.is_file() else None, embedded if embedded.is_file() else None)
+    return Files(tuple(chosen), optional(folder, f"{name}.item"), optional(folder, f"{name}.itememb"))
 
 
 def _roles(header: list[str], roles: dict[str, tuple[str, ...]]) -> dict[str, str]:
@@ -118,16 +117,19 @@ def _pull(store: Store, *, request: PullRequest, files: Files, modality: Modalit
     labels = dict(zip(files.paths, input_files.labels(files.paths), strict=True))
     items.create_tables(store)
     pairs.create_tables(store)
+    store.run(sql["create"])
     n_lines = {}
-    for number, path in enumerate(files.interactions):
+    for number, path in enumerate(files.interactions, 1):
         table, columns = _table(path, PAIR_ROLES, ("user", "item"), label=labels[path])
         n_lines[labels[path]], _ = table_rows.stage_pairs(store, table, columns, reporter=reporter)
-        store.run(sql["shift_lines"], shift=number << LINE_BITS, bits=1 << LINE_BITS)
+        store.run(sql["shift_lines"], number=number, bits=1 << LINE_BITS)
+        store.run(sql["remember_file"], number=number, source=labels[path])
     pairs.number_keys(store)
     pairs.drop_repeats(store, source=SOURCE)
     pairs.keep_core(store, core=core, source=SOURCE, reporter=reporter)
-    for number, path in enumerate(files.interactions):
-        store.run(sql["place_rejects"], source=SOURCE, label=labels[path], number=number, bits=1 << LINE_BITS, alone=len(files.interactions) == 1)
+    store.run(sql["place_rejects"], source=SOURCE, bits=1 << LINE_BITS)
+    store.run(sql["forget_unplaced"], source=SOURCE)
+    store.run(sql["write_placed"])
     about = labels[files.interactions[0]]
     if files.items:
         about = labels[files.items]
@@ -173,9 +175,9 @@ def _batches(path: Path, width: int) -> Iterator[VectorRows]:
         for number, line in batch:
             key, vector, why = _parsed(line, width)
             if why:
-                refused.append(Refused(number - 1, key, *why))
+                refused.append(Refused(number, key, *why))
             else:
-                lines.append(number - 1)
+                lines.append(number)
                 keys.append(key)
                 values.append(vector)
         yield VectorRows(lines, keys, np.array(values, dtype=np.float32).reshape(len(values), width), refused)

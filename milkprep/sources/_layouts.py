@@ -117,28 +117,33 @@ def _inter_files(folder: Path) -> list[Path]:
 
 
 def _features(folder: Path, ending: str = "") -> dict[Modality, Path]:
-    found = {
-        m: next((folder / f"{name}{ending}.npy" for name in names if (folder / f"{name}{ending}.npy").is_file()), None)
-        for m, names in FEATURE_NAMES.items()
-    }
+    found = {m: next((path for name in names if (path := optional(folder, f"{name}{ending}.npy"))), None) for m, names in FEATURE_NAMES.items()}
     return {modality: path for modality, path in found.items() if path}
 
 
-def _file(folder: Path, name: str) -> Path | None:
-    return folder / name if (folder / name).is_file() else None
+def optional(folder: Path, name: str) -> Path | None:
+    """A file of a folder, None where nothing has its name.
+
+    Raises:
+        SourceError: if something else bears it, for that would go unread without a word.
+    """
+    path = folder / name
+    if path.exists() and not path.is_file():
+        raise SourceError(f"{path} has the name of a file of this layout, but is no file. Put the file in its place, or take it away.")
+    return path if path.exists() else None
 
 
 def _mmrec(folder: Path) -> DatasetFiles:
     files = _inter_files(folder)
     if len(files) > 1:
         raise SourceError(f"{folder} holds {len(files)} .inter files ({', '.join(file.name for file in files[:5])}). Name one with --interactions.")
-    listed = _file(folder, "missed_img_itemIDs.csv")
+    listed = optional(folder, "missed_img_itemIDs.csv")
     notes = tuple(PICKLED.format(path.name, path.name) for path in sorted(folder.glob("missing_items*.npy")))
-    if _file(folder, "new_items.npy"):
+    if optional(folder, "new_items.npy"):
         notes += ("new_items.npy was not read: it names new items of a split, and `build-splits` draws its own.",)
     return DatasetFiles(
-        "mmrec", (files[0],), _features(folder), missing={Modality.VISUAL: listed} if listed else {}, item_keys=_file(folder, "i_id_mapping.csv"),
-        user_keys=_file(folder, "u_id_mapping.csv"), notes=notes,
+        "mmrec", (files[0],), _features(folder), missing={Modality.VISUAL: listed} if listed else {}, item_keys=optional(folder, "i_id_mapping.csv"),
+        user_keys=optional(folder, "u_id_mapping.csv"), notes=notes,
     )  # fmt: skip
 
 
@@ -151,14 +156,14 @@ def _with_split(files: DatasetFiles, folder: Path, variant: str | None, split_na
     if variant and not lossy:
         raise SourceError(f"{folder} holds no features of variant {variant}, such as image_feat_missing_{variant}.npy. Leave --variant out.")
     beside = {modality: path for modality, path in lossy.items() if modality in files.features}
-    split = SplitFiles(split_name, VARIANTS[variant] if variant else Setting.FTFT, _file(folder, "cold_item_index.npy"), beside)
+    split = SplitFiles(split_name, VARIANTS[variant] if variant else Setting.FTFT, optional(folder, "cold_item_index.npy"), beside)
     return replace(files, features=lossy | dict(files.features), split=split)
 
 
 def _lattice(folder: Path) -> DatasetFiles:
     note = "The lists of training, validation and test are pairs of the same items, not a split of items, so they are taken together."
     return DatasetFiles(
-        "lattice", tuple(folder / f"{part}.json" for part in PARTS if _file(folder, f"{part}.json")), _features(folder), notes=(note,)
+        "lattice", tuple(folder / f"{part}.json" for part in PARTS if optional(folder, f"{part}.json")), _features(folder), notes=(note,)
     )
 
 

@@ -198,9 +198,7 @@ def of_mmrec() -> Sample:
     def pull(place: Path, store: Path, **options: Any) -> PullReport:
         return prepared.pull_folder(store, place, layout="mmrec", **options)
 
-    return Sample(
-        "prepared", files, "toy.inter", {"toy.inter": (6, 3), "image_feat.npy": (3, 2)}, pull, optional={"image_feat.npy": ("gone", "folder")}
-    )
+    return Sample("prepared", files, "toy.inter", {"toy.inter": (6, 3), "image_feat.npy": (3, 2)}, pull, optional={"image_feat.npy": ("gone",)})
 
 
 def of_milk() -> Sample:
@@ -217,7 +215,7 @@ def of_milk() -> Sample:
     def pull(place: Path, store: Path, **options: Any) -> PullReport:
         return prepared.pull_folder(store, place, layout="milk", **options)
 
-    optional = {"image_feat.npy": ("gone", "folder"), "cold_item_index.npy": ("gone", "folder")}
+    optional = {"image_feat.npy": ("gone",), "cold_item_index.npy": ("gone",)}
     return Sample("prepared", files, "train.txt", taken, pull, optional=optional)
 
 
@@ -231,7 +229,7 @@ def of_lattice() -> Sample:
     def pull(place: Path, store: Path, **options: Any) -> PullReport:
         return prepared.pull_folder(store, place, layout="lattice", **options)
 
-    return Sample("prepared", files, "train.json", taken, pull, optional={"image_feat.npy": ("gone", "folder"), "val.json": ("gone", "folder")})
+    return Sample("prepared", files, "train.json", taken, pull, optional={"image_feat.npy": ("gone",), "val.json": ("gone",)})
 
 
 def of_recbole() -> Sample:
@@ -245,7 +243,7 @@ def of_recbole() -> Sample:
     def pull(place: Path, store: Path, **options: Any) -> PullReport:
         return prepared.pull_folder(store, place, layout="recbole", embeds=Modality.VISUAL, **options)
 
-    return Sample("prepared", files, "toy.inter", taken, pull, optional={"toy.item": ("gone", "folder"), "toy.itememb": ("gone", "folder")})
+    return Sample("prepared", files, "toy.inter", taken, pull, optional={"toy.item": ("gone",), "toy.itememb": ("gone",)})
 
 
 def of_tiktok() -> Sample:
