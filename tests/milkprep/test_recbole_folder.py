@@ -46,7 +46,7 @@ def test_pairs_items_and_vectors_are_taken_by_their_keys(tmp_path, parts):
         ("C", "Nobody's", None),
     ]
     assert table(tmp_path, "SELECT item_key, vector FROM features_visual ORDER BY 1") == [("A-1", [1.0, 2.0, 3.0]), ("C", [7.0, 8.0, 9.0])]
-    assert rejects(tmp_path, "toy.itememb") == [(2, "wrong_width"), (4, "without_item")]
+    assert rejects(tmp_path, "toy.itememb") == [(3, "wrong_width"), (5, "without_item")]
     assert (count(report, "toy.itememb", "read"), count(report, "toy.itememb", "taken")) == (4, 2)
     assert "visual vectors" in report.notes[1]
     with Store(tmp_path / "s.duckdb", mode="read") as store:
@@ -72,6 +72,34 @@ def test_rejects_of_several_files_are_those_of_each(tmp_path):
     assert rejects(tmp_path, "toy.test.inter") == [(3, "duplicate_pair")]
     assert [(count(report, f"toy.{part}.inter", "read"), count(report, f"toy.{part}.inter", "taken")) for part in ("train", "valid", "test")] == [
         (1, 1), (2, 1), (2, 1)
+    ]  # fmt: skip
+
+
+def test_a_pair_that_is_there_again_at_the_same_line_of_another_file_is_told_with_its_file(tmp_path):
+    folder = write(tmp_path / "d", parts=True)
+    again = ROWS[0].replace("1500000000", "1600000000")
+    (folder / "toy.train.inter").write_text(INTER + ROWS[0] + again)
+    (folder / "toy.valid.inter").write_text(INTER + again.replace("4", "3") + ROWS[1])
+    (folder / "toy.test.inter").write_text(INTER + ROWS[0] + ROWS[2])
+    pull(folder)
+    assert table(tmp_path, STORED) == PAIRS
+    assert table(tmp_path, "SELECT source, line, detail FROM rejects WHERE source LIKE '%.inter' ORDER BY source") == [
+        ("toy.test.inter", 2, "same bytes as line 2 of toy.train.inter"),
+        ("toy.train.inter", 3, "same user and item as line 2, which is kept"),
+        ("toy.valid.inter", 2, "same user and item as line 2 of toy.train.inter, which is kept"),
+    ]
+    with Store(tmp_path / "s.duckdb", mode="read") as store:
+        assert [rule for rule, rows in store.violations().items() if rows.height] == []
+
+
+def test_pairs_below_the_core_are_rejects_of_their_file(tmp_path):
+    folder = write(tmp_path / "d", parts=True)
+    crowd = "".join(f"{user}\t{item}\t\t\n" for user in ("p", "q") for item in ("x", "y"))
+    (folder / "toy.test.inter").write_text(INTER + crowd)
+    pull(folder, core=2)
+    assert table(tmp_path, "SELECT count(*) FROM interactions") == [(4,)]
+    assert [(source, *rejects(tmp_path, source)) for source in ("toy.train.inter", "toy.valid.inter", "toy.test.inter")] == [
+        ("toy.train.inter", (2, "below_core")), ("toy.valid.inter", (2, "below_core")), ("toy.test.inter",)
     ]  # fmt: skip
 
 
