@@ -4,6 +4,7 @@ Features of items that lack a modality, or lose it in the split, are NaN: whoeve
 Shapes: U users, V items, M modalities.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,6 +131,8 @@ def _split(store: Store, split: str) -> SplitName:
         raise SplitMissing(f"{store.path} has no split {split!r}. {there} Make one with `python cli.py build-splits --store {store.path}`.")
     row = rows.row(0, named=True)
     again = f"Build it again with `python cli.py build-splits --setting {row['setting']} --seed {row['seed']} --replace --store {store.path}`."
+    if json.loads(row["parameters"]).get("imported"):
+        again = "It came with its dataset: pull that into a new store and train there before anything else is extracted."
     if store.query(sql["catalogue_fingerprint"]).item() != row["catalogue_fingerprint"]:
         raise Stale(f"The catalogue changed since split {split!r} was made. {again}")
     if availability_of.name_of(availability_of.matrix(store)) != row["availability_fingerprint"]:

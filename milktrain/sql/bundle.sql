@@ -1,7 +1,7 @@
 What training reads from a store.
 
 -- name: split
-SELECT split_id, name, setting, seed, catalogue_fingerprint, availability_fingerprint, fingerprint FROM splits WHERE name = $name;
+SELECT split_id, name, setting, seed, parameters, catalogue_fingerprint, availability_fingerprint, fingerprint FROM splits WHERE name = $name;
 
 -- name: split_names
 SELECT name FROM splits ORDER BY name;

@@ -11,7 +11,8 @@ from layout_folders import LISTS, N_ITEMS, PAIRS, features, lattice, milk, mmrec
 from raw_files import count, rejects, table
 
 from milkprep.sources import prepared
-from schemas.errors import BadValue, ShapeError, SourceError
+from milktrain import bundle
+from schemas.errors import BadValue, ShapeError, SourceError, Stale
 from schemas.reporting import Silent
 from schemas.store import Store
 
@@ -155,3 +156,11 @@ def test_features_of_other_names_are_known_too(tmp_path):
     features(folder, "t_feat")
     pull(folder)
     assert table(tmp_path, "SELECT modality FROM feature_sets ORDER BY modality") == [("text",), ("visual",)]
+
+
+def test_an_imported_split_that_no_longer_fits_is_not_to_be_drawn_again(tmp_path):
+    pull(milk(tmp_path / "d"))
+    with Store(tmp_path / "s.duckdb", mode="update") as store:
+        store.run("UPDATE splits SET catalogue_fingerprint = 'of another catalogue'")
+    with pytest.raises(Stale, match="It came with its dataset: pull that into a new store"):
+        bundle.load(tmp_path / "s.duckdb", split="imported")
