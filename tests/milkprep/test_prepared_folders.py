@@ -163,4 +163,4 @@ def test_an_imported_split_that_no_longer_fits_is_not_to_be_drawn_again(tmp_path
     with Store(tmp_path / "s.duckdb", mode="update") as store:
         store.run("UPDATE splits SET catalogue_fingerprint = 'of another catalogue'")
     with pytest.raises(Stale, match="It came with its dataset: pull that into a new store"):
-        bundle.load(tmp_path / "s.duckdb", split="imported")
+        bundle.read(tmp_path / "s.duckdb", split="imported")
