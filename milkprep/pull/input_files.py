@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from schemas.errors import BadValue, SourceError
 from schemas.reporting import Reporter
 
 GZIP_FIXED_BYTES = 10
+#: Files digested at a time; digests are computed outside the interpreter.
+READERS = 2
 #: Flags of a gzip header: a checksum of it, an extra field, and a file name and a comment, which end in a zero byte.
 GZIP_HAS_CHECKSUM, GZIP_HAS_EXTRA, GZIP_HAS_TEXT = 2, 4, (8, 16)
 
@@ -87,10 +90,10 @@ def describe(paths: Sequence[Path], *, reporter: Reporter) -> list[Input]:
         SourceError: if one cannot be read.
     """
     described = []
-    with reporter.progress("fingerprinting inputs", total=len(paths), unit="files") as progress:
-        for path in paths:
+    with reporter.progress("fingerprinting inputs", total=len(paths), unit="files") as progress, ThreadPoolExecutor(READERS) as pool:
+        for path, found in [(path, pool.submit(_described, path)) for path in paths]:
             try:
-                described.append(_described(path))
+                described.append(found.result())
             except OSError as error:
                 raise SourceError(f"{path} cannot be read: {error.strerror or error}. Check the file and its permissions.") from error
             progress.advance()
