@@ -80,7 +80,8 @@ class Reader:
         words = "; ".join(f"{row['items']} items: {row['reason']}" for row in reasons.head(3).iter_rows(named=True))
         words = words or "those that have any came with ready-made vectors"
         asked = f" in {', '.join(self.fields)}" if self.modality is Modality.TEXT else " in a local file"
-        raise DataError(f"No item has {self.modality} content{asked} ({words}). Pull with content, or extract another modality.")
+        fetch = "Fetch it with `python cli.py fetch-media`, pull" if "address not fetched" in words else "Pull"
+        raise DataError(f"No item has {self.modality} content{asked} ({words}). {fetch} with content, or extract another modality.")
 
     def pages(self, store: Store, feature_set: FeatureSet, *, retry: bool) -> list[tuple[int, int]]:
         """Pages with something to do: (page number, rows to do), in order.

@@ -17,7 +17,7 @@ from small_catalogue import query, violations, write_catalogue
 from milkprep.extract import extract
 from milkprep.media import answers, queue, transport
 from schemas.contracts import Modality
-from schemas.errors import BadValue, StoreError
+from schemas.errors import BadValue, DataError, StoreError
 from schemas.reporting import Silent
 
 NOTHING = "address not fetched"
@@ -73,6 +73,12 @@ def test_fetched_pictures_are_embedded_like_local_ones(tmp_path):
     assert states(path) == [("ok", None), ("ok", None), ("absent", "the server has nothing there (HTTP 404)")]
     assert violations(path) == {}
     assert extract(path, modality=Modality.VISUAL, encoder="colour-layout", reporter=Silent()).n_embedded_now == 0
+
+
+def test_extraction_says_that_addresses_have_to_be_fetched_first(tmp_path):
+    path = catalogue(tmp_path, "http://pictures.example/a")
+    with pytest.raises(DataError, match="Fetch it with `python cli.py fetch-media`"):
+        extract(path, modality=Modality.VISUAL, encoder="colour-layout", reporter=Silent())
 
 
 def test_sound_is_fetched_as_sound(tmp_path):
