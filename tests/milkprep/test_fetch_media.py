@@ -77,7 +77,7 @@ def test_fetched_pictures_are_embedded_like_local_ones(tmp_path):
 
 def test_extraction_says_that_addresses_have_to_be_fetched_first(tmp_path):
     path = catalogue(tmp_path, "http://pictures.example/a")
-    with pytest.raises(DataError, match="Fetch it with `python cli.py fetch-media`"):
+    with pytest.raises(DataError, match=r"Fetch it with `python cli\.py fetch-media`"):
         extract(path, modality=Modality.VISUAL, encoder="colour-layout", reporter=Silent())
 
 
