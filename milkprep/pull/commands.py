@@ -88,6 +88,8 @@ def prepared(
             store, directory, layout=layout, variant=variant, split_name=split_name, embeds=embeds, core=core, replace=replace,
             reporter=console,
         )  # fmt: skip
+    elif layout or variant:
+        raise BadValue("--layout and --variant are of folders. Name the folder in place of --interactions, or leave them out.")
     elif interactions is None:
         raise BadValue("Name a folder of a prepared dataset, or its interactions with --interactions.")
     else:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from source_samples import SAMPLES, Fixed, Sample
+from sample_files import Fixed, Sample
+from source_samples import SAMPLES
 
 from milkprep.pull import pull_report
 from schemas import plugins

@@ -78,7 +78,7 @@ def test_another_picture_makes_another_pull(tmp_path, media):
     assert pull_amazon(tmp_path, *arguments, media=media).changed
     assert not pull_amazon(tmp_path, *arguments, media=media).changed
     (media / "images" / "I1.jpg").write_bytes(b"another and longer picture")
-    with pytest.raises(DataError, match="already holds amazon-2018.*pictures, sound or video beside the raw files changed"):
+    with pytest.raises(DataError, match=r"already holds amazon-2018.*pictures, sound or video beside the raw files changed"):
         pull_amazon(tmp_path, *arguments, media=media)
 
 
@@ -100,7 +100,7 @@ def test_another_picture_of_the_same_size_and_time_makes_another_pull(tmp_path, 
     details = picture.stat()
     picture.write_bytes(picture.read_bytes()[::-1])
     os.utime(picture, ns=(details.st_atime_ns, details.st_mtime_ns))
-    with pytest.raises(DataError, match="already holds amazon-2018.*pictures, sound or video beside the raw files changed"):
+    with pytest.raises(DataError, match=r"already holds amazon-2018.*pictures, sound or video beside the raw files changed"):
         pull_amazon(tmp_path, *arguments, media=media)
 
 
