@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from schemas.errors import SourceError
 
-CHUNK_BYTES = 4 << 20
-COMPRESSED_BYTES = 1 << 20
+CHUNK_BYTES = 8 << 20
+COMPRESSED_BYTES = 2 << 20
 #: The longest line taken, in bytes; the longest real metadata line seen is well under one MiB.
 LINE_LIMIT = 16 << 20
 #: What is kept of a longer one, in bytes.
@@ -78,7 +78,7 @@ def block_of(line: bytes, *, number: int) -> Block:
 
 
 def read_blocks(path: Path, *, limit: int = LINE_LIMIT) -> Generator[Block]:
-    """All lines of a file, about four MiB of text a block.
+    """All lines of a file, some MiB of text a block.
 
     Args:
         path: plain or gzipped text.

@@ -8,15 +8,23 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import pairwise
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from milkprep.pull.allocator import keep_freed_memory
 from milkprep.pull.lines import Block
 
 BlockReader = Callable[[Block], pl.DataFrame | None]
 #: A block that cannot be read whole is cut into so many pieces.
 PIECES = 32
+#: Lines that are no object at a glance are cut out of a block while they are no more than this.
+MOST_CUT_OUT = 16
+OPENING, CLOSING = ord("{"), ord("}")
+#: Blocks that may wait to be taken, for each that is parsed: the writer takes them in bursts.
+WAITING = 3
 #: Most blocks that are parsed at a time.
 MOST_AHEAD = 16
 
@@ -35,12 +43,13 @@ def read(blocks: Iterable[Block], reader: BlockReader | None) -> Iterator[tuple[
     if reader is None:
         yield from ((block, None) for block in blocks)
         return
+    keep_freed_memory()
     ahead: deque[Future[list[tuple[Block, pl.DataFrame | None]]]] = deque()
     n_ahead = _n_cores()
     with ThreadPoolExecutor(max_workers=n_ahead, thread_name_prefix="parse") as pool:
         for block in blocks:
             ahead.append(pool.submit(_read_one, block, reader))
-            if len(ahead) > n_ahead:
+            if len(ahead) > WAITING * n_ahead:
                 yield from ahead.popleft().result()
         for read_block in ahead:
             yield from read_block.result()
@@ -68,8 +77,19 @@ def digests(lines: pl.Series) -> pl.Series:
 
 def _read_one(block: Block, reader: BlockReader) -> list[tuple[Block, pl.DataFrame | None]]:
     rows = rows_of(block, reader)
-    if rows is not None or block.n_lines <= PIECES:
+    if rows is not None or block.n_lines <= PIECES or block.too_long:
         return [(block, rows)]
+    odd = _no_objects(block)
+    if 0 < len(odd) <= MOST_CUT_OUT:
+        edges = sorted({0, block.n_lines, *odd, *(at + 1 for at in odd)})
+        return [found for first, last in pairwise(edges) for found in _read_one(block.part(first, last), reader)]
     size = -(-block.n_lines // PIECES)
     pieces = [block.part(first, min(first + size, block.n_lines)) for first in range(0, block.n_lines, size)]
     return [(piece, rows_of(piece, reader)) for piece in pieces]
+
+
+def _no_objects(block: Block) -> list[int]:
+    """Lines, counted from 0, that do not begin and end as a JSON object does: most damaged lines, cut short or of another file."""
+    text, starts, ends = np.frombuffer(block.data, dtype=np.uint8), block.offsets[:-1], block.offsets[1:] - 2
+    sound = (text[starts] == OPENING) & (text[np.maximum(ends, 0)] == CLOSING) & (ends > starts)
+    return np.flatnonzero(~sound).tolist()

@@ -141,9 +141,9 @@ class _Batch(Generic[Record]):
         self.records.extend(records)
         self._count(sum(map(len, lines)))
 
-    def take(self, rows: pl.DataFrame, n_bytes: int) -> None:
+    def take(self, rows: pl.DataFrame) -> None:
         self.frames.append(rows)
-        self._count(n_bytes)
+        self._count(int(rows.estimated_size()))
 
     def flush(self) -> None:
         if self.records:
@@ -186,7 +186,7 @@ def stage_lines(store: Store, raw: RawFile, shape: LineShape[Record], *, header_
     with reporter.progress(f"reading {raw.label}", total=raw.path.stat().st_size, unit="bytes") as progress:
         for block, rows in parallel_blocks.read(read_blocks(raw.path), shape.block):
             if rows is not None:
-                batch.take(rows, len(block.data))
+                batch.take(rows)
             else:
                 _stage_block(block, batch, rejects, header_lines=header_lines)
             n_lines += block.n_lines
@@ -236,7 +236,7 @@ def _stage_block(block: Block, batch: _Batch[Record], rejects: Rejects, *, heade
             except REFUSALS as error:
                 alone = block_of(line, number=number)
                 if batch.shape.block and (rows := rows_of(alone, batch.shape.block)) is not None:  # taken here as among other neighbours
-                    batch.take(rows, len(line))
+                    batch.take(rows)
                 else:
                     rejects.add(number, *_verdict(line, error), line)
 
