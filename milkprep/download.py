@@ -7,6 +7,7 @@ Last-Modified), so that a file that changed meanwhile is begun anew rather than 
 import json
 import logging
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+#: Lengths and places that a file can have: `int` takes more digits and other ones.
+LENGTH = re.compile(r"[0-9]{1,18}")
 #: Tries without anything worth mentioning arriving; each that brings this much counts as a new start.
 TRIES, WORTH_BYTES = 6, 1 << 16
 #: Seconds over which a server has to bring `MIN_RATE` bytes a second on average.
@@ -141,7 +144,7 @@ class _Part:
         Raises:
             Failed: if it is no part of the file asked for, or of another length than published.
         """
-        from milkprep.media.answers import Failed
+        from milkprep.media.answers import Failed, Transient
 
         if answer.headers.get("content-encoding", "identity") != "identity" and not self.target.name.endswith(".gz"):
             raise Failed("the server sends it in another encoding than asked for")
@@ -150,11 +153,14 @@ class _Part:
             if begin != offset or (started.total is not None and total not in (None, started.total)):
                 self.forget()
                 raise Failed("the server sent another part than asked for; nothing of it was kept")
-            return total, offset
+            if (theirs := _validator(answer)) and theirs != started.validator:
+                self.forget()
+                raise Transient("the file changed on the server while it was fetched; it is begun anew")
+            return started.total if total is None else total, offset
         if answer.status_code != 200:
             raise Failed(f"the server gives an answer nobody asked for (HTTP {answer.status_code})", status=answer.status_code)
         length = answer.headers.get("content-length", "")
-        total = int(length) if length.isdigit() else None
+        total = _number(length)
         if total is not None and self.n_bytes not in (None, total):
             raise Failed(f"it has {total} bytes there, not the {self.n_bytes} that are published")
         self._begin(_Started(self.address, _validator(answer), total))
@@ -253,7 +259,12 @@ def _content_range(header: str) -> tuple[int | None, int | None]:
     unit, _, rest = header.strip().partition(" ")
     span, _, total = rest.partition("/")
     first = span.partition("-")[0]
-    return (int(first) if first.isdigit() else None, int(total) if total.isdigit() else None) if unit == "bytes" else (None, None)
+    return (_number(first), _number(total)) if unit == "bytes" else (None, None)
+
+
+def _number(text: str) -> int | None:
+    """A length or place in a file, None where it is none that a file can have."""
+    return int(text) if LENGTH.fullmatch(text) else None
 
 
 @contextmanager

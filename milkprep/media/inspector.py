@@ -42,7 +42,8 @@ def _kept(question: dict[str, Any], block: bytes | None, modality: Modality, min
     arrived = mine if block is not None else Path(question["content"])
     try:
         if place.stat().st_size == n_bytes:
-            return None  # it was decoded before it was put there
+            failure = inspect(place, modality)  # it may have been put there for another modality
+            return None if failure is None else [failure.status.value, failure.reason]
     except FileNotFoundError:
         place.parent.mkdir(exist_ok=True)
     if block is not None:

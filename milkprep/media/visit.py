@@ -106,8 +106,7 @@ class Visitor:
             try:
                 return self._asked_again(turn, transport, first)
             except Transient as failure:
-                if failure.unreachable:
-                    self._queue.unreachable(turn.host)
+                self._queue.unreachable(turn.host)  # not there, silent or busy: whatever it is, it lasts
                 if self._timer.left() <= 0 and not failure.unreachable:
                     raise Failed(f"it was not there within {self._deadline_s:g} seconds") from failure
                 raise
@@ -156,20 +155,25 @@ class Visitor:
         stated = answer.headers.get("content-length", "")
         if stated.isdigit() and int(stated[:20]) > self._max_bytes:
             raise self._too_large()
-        sha256, received, n_bytes = hashlib.sha256(), bytearray(), 0
         file: Path | None = None
-        for block in _decompressed(answer, self._max_bytes):
-            n_bytes += len(block)
-            if n_bytes > self._max_bytes:
-                raise self._too_large()
-            if self._timer.left() <= 0:
-                raise Transient("it is slow")  # told by the deadline
-            sha256.update(block)
-            received += block
-            if len(received) > SMALL:
-                file = self._moved(received, file)
-        place = self._cache.place(sha256.hexdigest(), self._start(received, file))
-        return Arrived(address, bytes(received) if file is None else self._moved(received, file), sha256.hexdigest(), n_bytes, place)
+        sha256, received, n_bytes = hashlib.sha256(), bytearray(), 0
+        try:
+            for block in _decompressed(answer, self._max_bytes):
+                n_bytes += len(block)
+                if n_bytes > self._max_bytes:
+                    raise self._too_large()
+                if self._timer.left() <= 0:
+                    raise Transient("it is slow")  # told by the deadline
+                sha256.update(block)
+                received += block
+                if len(received) > SMALL:
+                    file = self._moved(received, file)
+            place = self._cache.place(sha256.hexdigest(), self._start(received, file))
+            return Arrived(address, bytes(received) if file is None else self._moved(received, file), sha256.hexdigest(), n_bytes, place)
+        except BaseException:
+            if file:  # hundreds of megabytes of what nobody keeps would fill the disk
+                file.unlink(missing_ok=True)
+            raise
 
     def _moved(self, received: bytearray, file: Path | None) -> Path:
         """Move what is held in memory to the end of a file."""

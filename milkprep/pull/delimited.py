@@ -76,8 +76,13 @@ class Layout:
     last_takes_rest: bool = False
 
 
-def header_of(path: Path, *, separator: str) -> tuple[list[str], int]:
+def header_of(path: Path, *, separator: str, unique: bool = True) -> tuple[list[str], int]:
     """The values of the first row, and the number of lines it takes.
+
+    Args:
+        path: plain or gzipped text.
+        separator: one character.
+        unique: whether the row is surely a header, so that a repeated name is an error.
 
     Raises:
         SourceError: if it cannot be read, or names a column twice.
@@ -88,7 +93,7 @@ def header_of(path: Path, *, separator: str) -> tuple[list[str], int]:
     if isinstance(fields, Refused):
         raise SourceError(f"The first line of {path} cannot be read: {fields.detail}. It has to name the columns.")
     names = [name.strip() for name in fields]
-    if repeated := [name for name, n in Counter(names).items() if n > 1]:
+    if unique and (repeated := [name for name, n in Counter(names).items() if n > 1]):
         raise SourceError(f"{path} has more than one column {repeated[0]!r}. Rename or drop all but one.")
     return names, n_lines
 

@@ -78,8 +78,13 @@ def format_of(path: Path) -> str:
     return form
 
 
-def opened(path: Path, *, label: str) -> Table:
+def opened(path: Path, *, label: str, headed: bool = True) -> Table:
     """Look at the columns of a table.
+
+    Args:
+        path: where it lies.
+        label: what its rejects go by.
+        headed: whether its first line surely names the columns, so that none is named twice.
 
     Raises:
         BadValue: if its name says no known format.
@@ -94,7 +99,7 @@ def opened(path: Path, *, label: str) -> Table:
         return Table(path, label, form, tuple(names))
     if form == "jsonl":
         return Table(path, label, form, tuple(_keys_of(path)))
-    names, n_lines = delimited.header_of(path, separator=SEPARATORS[form])
+    names, n_lines = delimited.header_of(path, separator=SEPARATORS[form], unique=headed)
     return Table(path, label, form, tuple(names), Layout(SEPARATORS[form], tuple(names), header_lines=n_lines))
 
 
@@ -237,6 +242,7 @@ def _parquet_rows(path: Path, columns: Sequence[str]) -> Generator[Rows]:
         total = max(1, file.metadata.num_rows)
         try:
             for batch in file.iter_batches(BATCH_ROWS, columns=list(columns)):
+                batch.validate(full=True)  # texts that are not UTF-8 would be undefined in polars
                 frame = pl.DataFrame(pl.from_arrow(pa.Table.from_batches([batch]))).select(columns)
                 lines = pl.int_range(n_rows + 1, n_rows + frame.height + 1, dtype=pl.Int64, eager=True).alias(LINE)
                 n_rows += frame.height

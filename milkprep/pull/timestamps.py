@@ -8,6 +8,8 @@ import polars as pl
 
 #: Unit, how many of them a second has, and the size below which a number is of it.
 UNITS = (("seconds", 1, 1e11), ("milliseconds", 10**3, 1e14), ("microseconds", 10**6, 1e17), ("nanoseconds", 10**9, 1e20))
+#: Eight digits that can be a day of this or the last century: nobody means a second of 1970.
+COMPACT = r"^((?:19|20)[0-9]{2})(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])$"
 DATES = "dates"
 #: What the store can hold: the years 1 to 9999.
 FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_799
@@ -34,6 +36,7 @@ def parsed(values: pl.Series) -> pl.DataFrame:
     for name, n, limit in reversed(UNITS):
         fits = pl.col("number").abs() < limit
         per_second, unit = pl.when(fits).then(pl.lit(float(n))).otherwise(per_second), pl.when(fits).then(pl.lit(name)).otherwise(unit)
+    frame = frame.with_columns(number=pl.when(~pl.col("text").str.contains(COMPACT)).then(pl.col("number")))  # 20240131 is a date
     found = frame.select("text", (pl.col("number") / per_second).floor().cast(pl.Int64, strict=False).alias("seconds"), unit.alias("unit"))
     if found.select((pl.col("seconds").is_null() & (pl.col("text") != "")).any()).item():
         found = found.with_columns(_iso_seconds(pl.col("text")).alias("iso")).select(
@@ -45,6 +48,7 @@ def parsed(values: pl.Series) -> pl.DataFrame:
 
 
 def _iso_seconds(text: pl.Expr) -> pl.Expr:
+    text = text.str.replace(COMPACT, "${1}-${2}-${3}")
     part = text.str.extract_groups(ISO).struct.field
     clock = pl.concat_str(part("1"), pl.lit(" "), part("2").fill_null("00:00"), part("3").fill_null(":00"))
     offset = part("4").fill_null("Z").str.replace_all(":", "").replace("Z", "+0000")

@@ -122,7 +122,7 @@ def _opened(files: Files) -> Tables:
 
 def _table(path: Path, usual: tuple[str, ...], *, label: str) -> Table:
     """A table of the dataset; one whose first line names no item has no header, and its columns in the usual order."""
-    table = tables.opened(path, label=label)
+    table = tables.opened(path, label=label, headed=False)
     headed = any(name.strip().lower() in columns.ITEM for name in table.columns)
     if headed or table.layout is None:
         return table

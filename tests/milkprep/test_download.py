@@ -180,3 +180,14 @@ def test_a_full_disk_is_said_and_leaves_no_final_file(tmp_path, monkeypatch):
     with serve({"/file.gz": Page(BODY)}) as server, pytest.raises(SourceError, match=r"No space left on device\. Make room"):
         get(server, tmp_path / "file.gz")
     assert "file.gz" not in only(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("header", "means"),
+    [
+        ("bytes 5-9/20", (5, 20)), ("bytes 5-9/*", (5, None)), ("bytes */20", (None, 20)), ("bytes \u00b2-5/9", (None, 9)),
+        ("bytes 5-9/" + "9" * 5000, (5, None)), ("items 5-9/20", (None, None)), ("", (None, None)),
+    ],
+)  # fmt: skip
+def test_places_in_a_file_are_read_strictly(header, means):
+    assert download._content_range(header) == means

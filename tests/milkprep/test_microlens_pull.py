@@ -109,3 +109,10 @@ def test_a_file_of_other_columns_is_refused(tmp_path):
     folder = write(tmp_path / "ml", pairs="who,item,when\n1,10,5\n")
     with pytest.raises(SourceError, match="no column that looks like a user"):
         pull(tmp_path, folder)
+
+
+def test_a_first_row_that_repeats_itself_is_no_header_with_a_fault(tmp_path):
+    folder = write(tmp_path / "m", pairs="10,10,1589012345678\n11,10,1589012345679\n", titles="10,no, no, no\n")
+    pull(tmp_path, folder)
+    assert table(tmp_path, "SELECT item_key, title FROM items") == [("10", "no, no, no")]
+    assert table(tmp_path, "SELECT user_key FROM users") == [("10",), ("11",)]

@@ -7,6 +7,8 @@ import io
 import json
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -192,3 +194,10 @@ def test_what_a_csv_writer_writes_is_read_again(tmp_path_factory, rows):
         with file.open("w", newline="") as stream:
             csv.writer(stream, delimiter=separator, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows([("item", "title"), *rows])
         assert [row[1:] for row in read(file)[0]] == rows
+
+
+def test_texts_that_are_not_utf8_in_parquet_are_an_error_in_words(tmp_path):
+    texts = pa.Array.from_buffers(pa.string(), 1, pa.array([b"\xff\xfe"]).buffers())
+    pq.write_table(pa.table({"item": texts}), tmp_path / "items.parquet")
+    with pytest.raises(SourceError, match=r"items\.parquet is damaged: it cannot be read after row 0"):
+        list(tables.read(tables.opened(tmp_path / "items.parquet", label="items.parquet"), columns=["item"]))

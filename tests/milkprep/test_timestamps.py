@@ -61,3 +61,9 @@ def test_a_moment_is_the_same_in_every_unit_and_with_every_offset(moment, minute
     found = timestamps.parsed(pl.Series(texts))
     assert found["seconds"].to_list() == [seconds] * 5
     assert found["unit"].to_list() == ["seconds", "milliseconds", "microseconds", "nanoseconds", "dates"]
+
+
+def test_eight_digits_that_are_a_day_are_that_day_and_no_second_of_1970():
+    assert timestamps.parsed(pl.Series(["20240131", "19991231", "20241301", "86400"])).rows() == [
+        (1_706_659_200, "dates"), (946_598_400, "dates"), (20_241_301, "seconds"), (86_400, "seconds")
+    ]  # fmt: skip
