@@ -86,6 +86,7 @@ def assigned(
 
     Raises:
         SourceError: if a required role has no column.
+        BadValue: if one column was said for a text and for a list of them.
     """
     found = {role: name for role in roles for name in said.get(role, ()) if name in columns}
     for role, names in roles.items():
@@ -93,6 +94,9 @@ def assigned(
         guess = next((free[name] for name in names if name in free), None)
         if role not in found and guess is not None:
             found[role] = guess
+    for role, column in found.items():
+        if role in LISTS and (other := next((o for o in found if o not in LISTS and found[o] == column), None)):
+            raise BadValue(f"--columns says {column!r} for {other} and for {role}: one holds a text, the other a list. Name it for one of them.")
     for role in required:
         if role not in found:
             raise SourceError(

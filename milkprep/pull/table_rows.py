@@ -44,7 +44,7 @@ def stage_pairs(store: Store, table: Table, columns: Mapping[str, str], *, repor
     rejects, units, n_rows, done = Rejects(store, table.label), Counter[str](), 0, 0
     with reporter.progress(f"reading {table.label}", total=table.path.stat().st_size, unit="bytes") as progress:
         for batch in tables.read(table, columns=list(dict.fromkeys(columns.values()))):
-            frame = _pairs(batch.frame, columns)
+            frame = _pairs(batch.frame, columns, all_read=set(table.columns) <= set(columns.values()))
             refused = frame.filter(pl.col("reason").is_not_null())
             if refused.height:
                 _reject(store, refused, source=table.label)
@@ -83,7 +83,7 @@ def stage_items(store: Store, table: Table, columns: Mapping[str, str], *, repor
     lists = [name for role, name in used.items() if role in LISTS]
     with reporter.progress(f"reading {table.label}", total=table.path.stat().st_size, unit="bytes") as progress:
         for batch in tables.read(table, columns=list(dict.fromkeys(used.values())), lists=lists):
-            _stage_items(store, batch.frame, used, source=table.label)
+            _stage_items(store, batch.frame, used, all_read=set(table.columns) <= set(used.values()), source=table.label)
             for line in batch.refused:
                 rejects.add(line.line, line.reason, line.detail, line.text)
             n_rows += batch.frame.height + len(batch.refused)
@@ -95,7 +95,7 @@ def stage_items(store: Store, table: Table, columns: Mapping[str, str], *, repor
     return n_rows
 
 
-def _stage_items(store: Store, raw: pl.DataFrame, used: Mapping[str, str], *, source: str) -> None:
+def _stage_items(store: Store, raw: pl.DataFrame, used: Mapping[str, str], *, all_read: bool, source: str) -> None:
     texts = [pl.col(used[role]).alias(role) if role in used else pl.lit("").alias(role) for role in TEXT_ROLES]
     categories = pl.col(used[CATEGORIES]) if CATEGORIES in used else pl.lit([], dtype=pl.List(pl.String))
     frame = raw.select(pl.col(LINE).alias("line"), *texts, categories.alias(CATEGORIES)).with_columns(pl.col("item").str.strip_chars())
@@ -103,19 +103,21 @@ def _stage_items(store: Store, raw: pl.DataFrame, used: Mapping[str, str], *, so
     if keyless.height:
         start = pl.concat_str(TEXT_ROLES, separator=" ").str.strip_chars()
         _reject(store, keyless.with_columns(reason=pl.lit(RejectReason.MISSING_KEY.value), detail=pl.lit("no item"), text_start=start), source=source)
-    digests = taken.select(*TEXT_ROLES, pl.col(CATEGORIES).list.join("\n")).hash_rows().reinterpret(signed=True)
+    whole = taken.select(*TEXT_ROLES, pl.col(CATEGORIES).list.join("\n")).hash_rows().reinterpret(signed=True)
+    digests = whole if all_read else taken["line"]  # rows that differ in what was not read are no copies
     staged = item_rows([_item(*row) for row in taken.select(*TEXT_ROLES, CATEGORIES).iter_rows()])
     store.append("staged_items", staged.with_columns(taken["line"], digests.alias("digest")))
 
 
-def _pairs(raw: pl.DataFrame, columns: Mapping[str, str]) -> pl.DataFrame:
+def _pairs(raw: pl.DataFrame, columns: Mapping[str, str], *, all_read: bool) -> pl.DataFrame:
     """Keys, rating, seconds and unit of each row, and where it is refused `reason`, `detail` and `text_start`."""
     roles = ("user", "item", "rating", "timestamp")
     texts = raw.select(
         pl.col(LINE).alias("line"),
         *(pl.col(columns[role]).str.strip_chars().alias(role) if role in columns else pl.lit("").alias(role) for role in roles),
     )
-    number, digest = pl.col("rating").cast(pl.Float64, strict=False), texts.drop("line").hash_rows().reinterpret(signed=True)
+    number = pl.col("rating").cast(pl.Float64, strict=False)
+    digest = texts.drop("line").hash_rows().reinterpret(signed=True) if all_read else texts["line"]  # as of items
     frame = texts.with_columns(number.alias("number"), digest.alias("digest"), *timestamps.parsed(texts["timestamp"]))
     bad_rating = (pl.col("rating") != "") & ~(pl.col("number").abs() <= LARGEST_RATING).fill_null(value=False)
     bad_time = (pl.col("timestamp") != "") & pl.col("seconds").is_null()

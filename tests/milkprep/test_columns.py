@@ -80,3 +80,8 @@ def test_a_column_has_one_role_at_most(names):
     found = columns.assigned(FILE, names, roles=columns.ITEM_ROLES, said={}, required=())
     assert len(set(found.values())) == len(found)
     assert set(found.values()) <= set(names)
+
+
+def test_a_column_is_a_text_or_a_list_of_them_not_both():
+    with pytest.raises(BadValue, match="'name' for title and for categories: one holds a text, the other a list"):
+        of_items(["sku", "name"], item=("sku",), title=("name",), categories=("name",))
