@@ -191,3 +191,19 @@ def test_a_full_disk_is_said_and_leaves_no_final_file(tmp_path, monkeypatch):
 )  # fmt: skip
 def test_places_in_a_file_are_read_strictly(header, means):
     assert download._content_range(header) == means
+
+
+def test_a_part_of_another_version_is_not_glued_on(tmp_path):
+    other, last = BODY[::-1], len(BODY) - 1
+    headers = {"Content-Range": f"bytes 100000-{last}/{len(BODY)}", "ETag": '"two"'}
+    part = Page(other[100_000:], status=206, headers=headers)
+    with serve({"/file.gz": [Page(BODY, etag=TAG, cut_after=100_000), part, Page(other, etag='"two"')]}) as server:
+        assert get(server, tmp_path / "file.gz").read_bytes() == other
+
+
+def test_a_part_that_says_no_length_does_not_end_the_file(tmp_path):
+    part = Page(BODY[50_000:70_000], status=206, headers={"Content-Range": "bytes 50000-69999/*"})
+    rest = Page(BODY[70_000:], status=206, headers={"Content-Range": f"bytes 70000-{len(BODY) - 1}/{len(BODY)}"})
+    with serve({"/file.gz": [Page(BODY, etag=TAG, cut_after=50_000), part, rest]}) as server:
+        assert get(server, tmp_path / "file.gz").read_bytes() == BODY
+        assert server.ranges == [None, "bytes=50000-", "bytes=70000-"]
