@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from schemas.errors import SourceError
 
-CHUNK_BYTES = 8 << 20
-COMPRESSED_BYTES = 2 << 20
+CHUNK_BYTES = 4 << 20
+COMPRESSED_BYTES = 1 << 20
 #: The longest line taken, in bytes; the longest real metadata line seen is well under one MiB.
 LINE_LIMIT = 16 << 20
 #: What is kept of a longer one, in bytes.

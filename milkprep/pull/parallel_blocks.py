@@ -23,8 +23,8 @@ PIECES = 32
 #: Lines that are no object at a glance are cut out of a block while they are no more than this.
 MOST_CUT_OUT = 16
 OPENING, CLOSING = ord("{"), ord("}")
-#: Blocks that may wait to be taken, for each that is parsed: the writer takes them in bursts.
-WAITING = 3
+#: Blocks that may wait to be taken, for each that is parsed, as the writer takes them in bursts; and their bytes, as lines can be long.
+WAITING, WAITING_BYTES = 3, 16 << 20
 #: Most blocks that are parsed at a time.
 MOST_AHEAD = 16
 
@@ -44,14 +44,14 @@ def read(blocks: Iterable[Block], reader: BlockReader | None) -> Iterator[tuple[
         yield from ((block, None) for block in blocks)
         return
     keep_freed_memory()
-    ahead: deque[Future[list[tuple[Block, pl.DataFrame | None]]]] = deque()
+    ahead: deque[tuple[int, Future[list[tuple[Block, pl.DataFrame | None]]]]] = deque()
     n_ahead = _n_cores()
     with ThreadPoolExecutor(max_workers=n_ahead, thread_name_prefix="parse") as pool:
         for block in blocks:
-            ahead.append(pool.submit(_read_one, block, reader))
-            if len(ahead) > WAITING * n_ahead:
-                yield from ahead.popleft().result()
-        for read_block in ahead:
+            ahead.append((len(block.data), pool.submit(_read_one, block, reader)))
+            while len(ahead) > WAITING * n_ahead or sum(size for size, _ in ahead) > WAITING_BYTES:
+                yield from ahead.popleft()[1].result()
+        for _, read_block in ahead:
             yield from read_block.result()
 
 
