@@ -10,12 +10,12 @@ from functools import cache
 
 #: Parameters of glibc's mallopt (malloc.h), and their values in bytes: the greatest that it takes, and what it keeps for later.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-LARGEST_KEPT, KEPT = 64 << 20, 256 << 20
+LARGEST_KEPT, KEPT = 12 << 20, 64 << 20
 
 
 @cache
 def keep_freed_memory() -> bool:
-    """Let this process keep what it frees, up to 256 MiB; whether that was possible. Other systems than glibc's are left as they are."""
+    """Let this process keep what it frees, up to 64 MiB; whether that was possible. Other systems than glibc's are left as they are."""
     if not sys.platform.startswith("linux"):
         return False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

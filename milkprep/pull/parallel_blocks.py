@@ -24,7 +24,7 @@ PIECES = 32
 MOST_CUT_OUT = 16
 OPENING, CLOSING = ord("{"), ord("}")
 #: Blocks that may wait to be taken, for each that is parsed, as the writer takes them in bursts; and their bytes, as lines can be long.
-WAITING, WAITING_BYTES = 3, 16 << 20
+WAITING, WAITING_BYTES = 3, 12 << 20
 #: Most blocks that are parsed at a time.
 MOST_AHEAD = 16
 
