@@ -8,7 +8,7 @@ import json
 
 import polars as pl
 
-from schemas import fingerprint, queries
+from schemas import fingerprint, item_means, queries
 from schemas.contracts import EncoderIdentity, FeatureSet, Modality
 from schemas.errors import FeatureMissing
 from schemas.store import Store
@@ -69,13 +69,14 @@ def append_vectors(store: Store, feature_set: FeatureSet, vectors: pl.DataFrame)
 
 
 def append_rows(store: Store, feature_set: FeatureSet, rows: pl.DataFrame) -> None:
-    """Point items at contents that have a vector.
+    """Point items at contents that have a vector; their stored means go, until the set is finished again.
 
     Args:
         store: open for writing.
         feature_set: the set they belong to.
         rows: `item_idx`, `position`, `content_sha256`.
     """
+    item_means.forget_inside(store, feature_set, rows["item_idx"])
     store.append("feature_rows", rows.with_columns(pl.lit(feature_set.feature_set_id, dtype=pl.Int32).alias("feature_set_id")))
 
 
@@ -95,6 +96,7 @@ def finish(store: Store, feature_set: FeatureSet, *, n_failed: int, seconds: flo
 def finish_inside(store: Store, feature_set: FeatureSet, *, n_failed: int, seconds: float) -> None:
     """`finish` as a part of the caller's transaction."""
     sql = _sql()
+    item_means.refresh_inside(store, feature_set)
     store.run(sql["finish"], feature_set_id=feature_set.feature_set_id, n_failed=n_failed, seconds=seconds)
     make_current_inside(store, feature_set)
 
@@ -110,7 +112,9 @@ def show_inside(store: Store, modality: Modality, feature_set_id: int | None) ->
     if feature_set_id is None:
         store.run(queries.load("schemas.sql", "vectors.sql")["show_nothing"].format(modality=modality.value))
         return
-    make_current_inside(store, _from_row(store.query(_sql()["by_id"], feature_set_id=feature_set_id).row(0, named=True)))
+    found = by_id(store, feature_set_id)
+    assert found, f"no feature set {feature_set_id} to show"
+    make_current_inside(store, found)
 
 
 def show(store: Store, feature_set: FeatureSet) -> None:
@@ -134,6 +138,12 @@ def latest_of_encoder(store: Store, modality: Modality, encoder: str) -> Feature
         encoder: as it is named in the store, `imported` for vectors that came ready-made.
     """
     rows = store.query(_sql()["latest_of_encoder"], modality=modality.value, encoder=encoder)
+    return _from_row(rows.row(0, named=True)) if rows.height else None
+
+
+def by_id(store: Store, feature_set_id: int) -> FeatureSet | None:
+    """The set of a number; None where there is none."""
+    rows = store.query(_sql()["by_id"], feature_set_id=feature_set_id)
     return _from_row(rows.row(0, named=True)) if rows.height else None
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from milkprep.pull.input_files import PullRequest
-from schemas import feature_sets, queries
+from schemas import feature_sets, item_means, queries
 from schemas.contracts import Modality
 from schemas.store import Store
 
@@ -113,6 +113,8 @@ def _restore_set(store: Store, row: Mapping[str, Any]) -> int:
             store.run(extract["accept_files"], modality=row["modality"])
     store.run(sql["forget_vectors"].format(vectors=vectors), feature_set_id=number)
     store.run(sql["count_again"], feature_set_id=number)
+    if kept := feature_sets.by_id(store, number):
+        item_means.refresh_inside(store, kept)
     return rows["content_sha256"].n_unique()
 
 

@@ -3,7 +3,7 @@ One catalogue takes the place of another in the same store. Vectors hang on cont
 
 -- name: forget_catalogue
 DELETE FROM interactions; DELETE FROM users; DELETE FROM items; DELETE FROM assets; DELETE FROM rejects; DELETE FROM title_words;
-DELETE FROM faces; DELETE FROM pulls; DELETE FROM feature_rows; DELETE FROM feature_failures;
+DELETE FROM faces; DELETE FROM pulls; DELETE FROM feature_rows; DELETE FROM item_means; DELETE FROM feature_failures;
 DELETE FROM split_items; DELETE FROM split_availability; DELETE FROM splits;
 
 -- name: splits

@@ -106,6 +106,27 @@ def test_a_picture_that_changed_is_embedded_again_and_the_others_stay(tmp_path, 
     assert vectors(tmp_path, "visual")["B"] != before["B"]
 
 
+def test_the_mean_of_several_pictures_is_that_of_the_pictures_that_stayed(tmp_path, media):
+    for name, colour in (("A.gif", 10), ("B.gif", 90), ("B.jpg", 160)):
+        write_picture(media / "images" / name, np.full((9, 9), colour, dtype=np.uint8))
+    pull_amazon(tmp_path, ITEMS, REVIEWS, media=media)
+    embed(tmp_path, Modality.VISUAL, "colour-layout")
+    before = vectors(tmp_path, "visual")
+    assert table(tmp_path, "SELECT item_idx, n FROM item_means ORDER BY ALL") == [(0, 2), (1, 3)]
+    one_of_b = table(tmp_path, "SELECT vector FROM vectors_1 JOIN feature_rows USING (content_sha256) WHERE item_idx = 1 AND position IN (1, 2)")
+    write_picture(media / "images" / "B.gif", np.full((9, 9), 200, dtype=np.uint8))
+    pull_amazon(tmp_path, [metadata("0", title="first of all"), *ITEMS], [*REVIEWS, review("U1", "0")], media=media, replace=True)
+    assert table(tmp_path, "SELECT item_idx, n FROM item_means ORDER BY ALL") == [(1, 2), (2, 2)]
+    after = vectors(tmp_path, "visual")
+    assert after["A"] == before["A"]
+    assert after["C"] == before["C"]
+    assert np.allclose(after["B"], np.mean([vector for (vector,) in one_of_b], axis=0), atol=1e-6)
+    assert broken(tmp_path) == []
+    embed(tmp_path, Modality.VISUAL, "colour-layout")
+    assert table(tmp_path, "SELECT item_idx, n FROM item_means ORDER BY ALL") == [(1, 2), (2, 3)]
+    assert broken(tmp_path) == []
+
+
 def test_splits_go_and_are_named(tmp_path):
     pairs = [(user, item) for user in range(8) for item in range(20)]
     pull_prepared(tmp_path, pairs, features={Modality.VISUAL: write_vectors(tmp_path / "v.npy", [[1.0 + n, 2.0] for n in range(20)])})

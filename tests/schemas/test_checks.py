@@ -8,6 +8,12 @@ from schemas.queries import documents
 
 SQL = dict(documents("schemas.checks"))
 
+#: A second text of item 0, and the mean of the two.
+SEVERAL = (
+    "INSERT INTO feature_rows VALUES (1, 0, 1, 't1'); "
+    "INSERT INTO item_means SELECT 1, 0, 2, sum(md5_number_lower(content_sha256)), [0.5, 0.5] FROM feature_rows "
+    "WHERE item_idx = 0 AND feature_set_id = 1"
+)
 #: Check -> what breaks it in the filled store. A check without a plant here fails the test, so a new one comes with its own.
 PLANTS = {
     "assets_at_addresses_were_fetched": [
@@ -58,6 +64,17 @@ PLANTS = {
     ],
     "one_modality_is_always_left": ["UPDATE split_availability SET lost = true WHERE item_idx = 1 AND modality = 'text'"],
     "splits_hold_only_items_of_the_catalogue": ["INSERT INTO split_items VALUES (1, 99, 'train')"],
+    "stored_means_are_of_the_items_contents": [
+        "INSERT INTO item_means VALUES (9, 0, 2, 0, [1, 1])",
+        "INSERT INTO item_means VALUES (1, 3, 2, 0, [1, 1])",
+        "INSERT INTO item_means VALUES (1, 0, 2, 0, [1, 1])",
+        f"{SEVERAL}; UPDATE item_means SET n = 3",
+        f"{SEVERAL}; UPDATE item_means SET contents = contents + 1",
+        f"{SEVERAL}; UPDATE item_means SET vector = [1]",
+        f"{SEVERAL}; UPDATE feature_rows SET content_sha256 = 't0' WHERE position = 1",
+        f"{SEVERAL}; INSERT INTO item_means SELECT * FROM item_means",
+        f"{SEVERAL}; DELETE FROM feature_rows WHERE item_idx = 0",
+    ],
     "text_vectors_are_finite_and_not_zero": [
         "UPDATE vectors_1 SET vector = [0, 0] WHERE content_sha256 = 't0'",
         "UPDATE vectors_1 SET vector = ['nan'::FLOAT, 1] WHERE content_sha256 = 't1'",
@@ -82,6 +99,11 @@ def test_the_filled_store_breaks_no_rule_and_every_rule_was_looked_at(filled):
     found = filled.violations()
     assert {name for name, rows in found.items() if rows.height} == set()
     assert list(found) == sorted(SQL)
+
+
+def test_the_mean_that_plants_start_from_breaks_no_rule(filled):
+    filled.run(SEVERAL)
+    assert {name for name, rows in filled.violations().items() if rows.height} == set()
 
 
 def test_every_check_has_a_planted_violation_here():
