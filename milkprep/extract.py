@@ -177,14 +177,10 @@ def _show(run: _Run) -> None:
     Raises:
         DataError: if it has no vector. It stays unfinished, its failures recorded, and the set shown before stays in its place.
     """
-    modality, number = run.feature_set.modality.value, run.feature_set.feature_set_id
+    number = run.feature_set.feature_set_id
     with run.open("write") as store, store.transaction():
         if not store.query(_sql()["counts"], feature_set_id=number)["n_items"].item():
             raise _nothing_embedded(store, run)
-        if run.reader.modality is Modality.TEXT:
-            reason = f"no text in {', '.join(run.reader.fields)}"
-            store.run(_sql()["explain_unasked_text"], modality=modality, feature_set_id=number, reason=reason)
-        store.run(_sql()["explain_failures"], modality=modality, feature_set_id=number)
         n_failed = store.query(_sql()["n_failed"], feature_set_id=number)["n_failed"].item()
         feature_sets.finish_inside(store, run.feature_set, n_failed=n_failed, seconds=run.stages.lap())
 

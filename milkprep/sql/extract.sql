@@ -118,18 +118,6 @@ WHERE refused.status <> 'absent' AND NOT EXISTS (SELECT 1 FROM rejects AS r WHER
 -- name: add_seconds
 UPDATE feature_sets SET seconds = seconds + $seconds WHERE feature_set_id = $feature_set_id;
 
--- name: explain_failures
--- An asset that another set could use is ok; where this set could not, its reason says why.
-UPDATE assets SET reason = f.reason FROM feature_failures AS f
-WHERE f.feature_set_id = $feature_set_id AND assets.modality = $modality AND assets.status = 'ok' AND assets.item_idx = f.item_idx
-  AND ($modality = 'text' OR assets.position = f.position);
-
--- name: explain_unasked_text
--- Items whose text lies in columns that were not asked for.
-UPDATE assets SET reason = $reason WHERE modality = $modality AND status = 'ok' AND position = 0
-  AND (reason IS NULL OR starts_with(reason, 'no text in '))  -- of a run before
-  AND item_idx NOT IN (SELECT item_idx FROM feature_rows WHERE feature_set_id = $feature_set_id);
-
 -- name: counts
 SELECT (SELECT count(DISTINCT item_idx) FROM feature_rows WHERE feature_set_id = $feature_set_id) AS n_items,
        (SELECT count(DISTINCT content_sha256) FROM feature_rows WHERE feature_set_id = $feature_set_id) AS n_contents,
