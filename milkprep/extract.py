@@ -182,7 +182,7 @@ def _show(run: _Run) -> None:
         if not store.query(_sql()["counts"], feature_set_id=number)["n_items"].item():
             raise _nothing_embedded(store, run)
         n_failed = store.query(_sql()["n_failed"], feature_set_id=number)["n_failed"].item()
-        feature_sets.finish_inside(store, run.feature_set, n_failed=n_failed, seconds=run.stages.lap())
+        feature_sets.finish_inside(store, run.feature_set, n_failed=n_failed, seconds=run.stages.lap(), as_default=True)
 
 
 def _nothing_embedded(store: Store, run: _Run) -> DataError:

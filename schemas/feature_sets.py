@@ -80,25 +80,35 @@ def append_rows(store: Store, feature_set: FeatureSet, rows: pl.DataFrame) -> No
     store.append("feature_rows", rows.with_columns(pl.lit(feature_set.feature_set_id, dtype=pl.Int32).alias("feature_set_id")))
 
 
-def finish(store: Store, feature_set: FeatureSet, *, n_failed: int, seconds: float) -> None:
-    """Record the counts of a set and show it as `features_<modality>`, in one transaction.
+def finish(store: Store, feature_set: FeatureSet, *, n_failed: int, seconds: float, as_default: bool = False) -> bool:
+    """Record the counts of a set and, where it is the one to show, show it as `features_<modality>`, in one transaction.
+
+    The first finished set of a modality is shown, and goes on being shown until another one is asked for.
 
     Args:
         store: open for writing, not in a transaction.
         feature_set: the set to finish.
         n_failed: assets that could not be embedded.
         seconds: time this run took; added to that of earlier, interrupted ones.
+        as_default: show it in place of the set that is shown.
+
+    Returns:
+        Whether it is shown now; if not, it stays beside the one that is.
     """
     with store.transaction():
-        finish_inside(store, feature_set, n_failed=n_failed, seconds=seconds)
+        return finish_inside(store, feature_set, n_failed=n_failed, seconds=seconds, as_default=as_default)
 
 
-def finish_inside(store: Store, feature_set: FeatureSet, *, n_failed: int, seconds: float) -> None:
+def finish_inside(store: Store, feature_set: FeatureSet, *, n_failed: int, seconds: float, as_default: bool = False) -> bool:
     """`finish` as a part of the caller's transaction."""
     sql = _sql()
     item_means.refresh_inside(store, feature_set)
     store.run(sql["finish"], feature_set_id=feature_set.feature_set_id, n_failed=n_failed, seconds=seconds)
-    make_current_inside(store, feature_set)
+    shown = current(store).get(feature_set.modality)
+    if shown is None or as_default:
+        make_current_inside(store, feature_set)
+        return True
+    return shown.feature_set_id == feature_set.feature_set_id
 
 
 def make_current_inside(store: Store, feature_set: FeatureSet) -> None:

@@ -133,7 +133,7 @@ def write(
     if held_some:
         store.run(sql["forget_contents"].format(vectors=table))
     store.run(sql["forget"])
-    feature_sets.finish_inside(store, made, n_failed=n_failed, seconds=time.monotonic() - started)
+    feature_sets.finish_inside(store, made, n_failed=n_failed, seconds=time.monotonic() - started, as_default=True)
     return Imported(n_rows, n_taken, n_failed)
 
 

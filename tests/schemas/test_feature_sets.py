@@ -20,13 +20,14 @@ def shown(store, modality):
     return dict(zip(frame["item_key"], frame["vector"].to_list(), strict=True))
 
 
-def embed(store, modality, contents, places, *, encoder=ENCODER):
+def embed(store, modality, contents, places, *, encoder=ENCODER, as_default=False):
     """Register, fill and finish a feature set."""
     made = feature_sets.register(store, modality, encoder)
-    with store.transaction():
-        feature_sets.append_vectors(store, made, vectors(contents))
-        feature_sets.append_rows(store, made, places)
-    feature_sets.finish(store, made, n_failed=0, seconds=1.0)
+    if contents:
+        with store.transaction():
+            feature_sets.append_vectors(store, made, vectors(contents))
+            feature_sets.append_rows(store, made, places)
+    feature_sets.finish(store, made, n_failed=0, seconds=1.0, as_default=as_default)
     return made
 
 
@@ -101,13 +102,29 @@ def test_finishing_counts_contents_items_and_failures_and_adds_up_the_time(catal
     assert counted.row(0) == (2, 2, 4, 3.5, True)
 
 
-def test_the_last_finished_set_of_a_modality_is_current_and_the_older_stays(filled):
-    other = replace(ENCODER, encoder="newer", width=1)
-    embed(filled, Modality.TEXT, {"n": [7.0]}, rows((3, 0, "n")), encoder=other)
-    assert feature_sets.current_of(filled, Modality.TEXT).identity == other
+NEWER = replace(ENCODER, encoder="newer", width=1)
+
+
+def test_a_later_set_is_shown_only_when_it_is_asked_for_and_the_older_stays(filled):
+    embed(filled, Modality.TEXT, {"n": [7.0]}, rows((3, 0, "n")), encoder=NEWER)
+    assert feature_sets.current_of(filled, Modality.TEXT).identity == ENCODER
+    assert list(shown(filled, "text")) == ["A", "B", "C"]
+    embed(filled, Modality.TEXT, {}, rows(), encoder=NEWER, as_default=True)
+    assert feature_sets.current_of(filled, Modality.TEXT).identity == NEWER
     assert shown(filled, "text") == {"D": [7.0]}
     assert filled.query("SELECT count(*) AS n FROM vectors_1").item() == 2
     assert feature_sets.current_of(filled, Modality.VISUAL).identity == ENCODER
+
+
+def test_finishing_tells_whether_the_set_is_shown(filled):
+    newer = feature_sets.register(filled, Modality.TEXT, NEWER)
+    first = feature_sets.current_of(filled, Modality.TEXT)
+    assert not feature_sets.finish(filled, newer, n_failed=0, seconds=1.0)
+    assert feature_sets.finish(filled, first, n_failed=0, seconds=1.0)  # finished again, it stays
+    assert feature_sets.finish(filled, newer, n_failed=0, seconds=1.0, as_default=True)
+    assert feature_sets.finish(filled, newer, n_failed=0, seconds=1.0)
+    assert not feature_sets.finish(filled, first, n_failed=0, seconds=1.0)
+    assert feature_sets.finish(filled, feature_sets.register(filled, Modality.AUDIO, NEWER), n_failed=0, seconds=1.0)
 
 
 def test_what_is_current_comes_in_the_order_of_modalities_with_everything_that_was_registered(catalogue):

@@ -73,7 +73,7 @@ def test_availability_follows_the_current_feature_set(filled):
     feature_sets.append_vectors(filled, other, vectors({"t0": [1.0, 1.0]}))
     feature_sets.append_rows(filled, other, rows((0, 0, "t0")))
     assert [row["text"] for row in matrix(filled)] == [True, True, True, False]
-    feature_sets.finish(filled, other, n_failed=0, seconds=1.0)
+    feature_sets.finish(filled, other, n_failed=0, seconds=1.0, as_default=True)
     assert [row["text"] for row in matrix(filled)] == [True, False, False, False]
 
 
