@@ -22,3 +22,9 @@ def matrix(store: Store) -> pl.DataFrame:
 def name_of(availability: pl.DataFrame) -> str:
     """Fingerprint of a matrix as `matrix` returns it."""
     return fingerprint.of_frame(availability)
+
+
+def stale_splits(store: Store) -> list[str]:
+    """Names of splits that were drawn from another availability than that of now, in alphabetical order."""
+    splits = store.query(queries.load("schemas.sql", "availability.sql")["splits"])
+    return splits.filter(pl.col("availability_fingerprint") != name_of(matrix(store)))["name"].to_list() if splits.height else []

@@ -10,7 +10,7 @@ import polars as pl
 
 from schemas import fingerprint, item_means, queries
 from schemas.contracts import EncoderIdentity, FeatureSet, Modality
-from schemas.errors import FeatureMissing
+from schemas.errors import FeatureMissing, Stale
 from schemas.store import Store
 
 
@@ -64,7 +64,11 @@ def append_vectors(store: Store, feature_set: FeatureSet, vectors: pl.DataFrame)
 
     Raises:
         StoreError: if a vector has another width.
+        Stale: if the set was removed meanwhile.
     """
+    found = by_id(store, feature_set.feature_set_id)
+    if found is None or found.fingerprint != feature_set.fingerprint:
+        raise Stale(f"Feature set {feature_set.feature_set_id} of {store.path} was removed while it was being filled. Run the same command again.")
     store.append(vectors_table(feature_set), vectors)
 
 
@@ -125,6 +129,21 @@ def show_inside(store: Store, modality: Modality, feature_set_id: int | None) ->
     found = by_id(store, feature_set_id)
     assert found, f"no feature set {feature_set_id} to show"
     make_current_inside(store, found)
+
+
+def remove_inside(store: Store, feature_set: FeatureSet) -> None:
+    """Remove a set with its vectors and everything recorded of it; call inside a transaction.
+
+    If it was shown, the set of its modality that was finished last is shown in its place.
+    """
+    sql, number, modality = _sql(), feature_set.feature_set_id, feature_set.modality
+    shown = current(store).get(modality)
+    for statement in ("forget_rows", "forget_failures", "forget_means", "forget_set"):
+        store.run(sql[statement], feature_set_id=number)
+    store.run(queries.load("schemas.sql", "vectors.sql")["drop_table"].format(feature_set_id=number))
+    if shown and shown.feature_set_id == number:
+        others = store.query(sql["latest_of_modality"], modality=modality.value)["feature_set_id"]
+        show_inside(store, modality, int(others[0]) if len(others) else None)
 
 
 def show(store: Store, feature_set: FeatureSet) -> None:

@@ -75,6 +75,7 @@ def test_the_examples_of_the_help_run_in_the_order_of_the_work(workplace, monkey
         ("pull", "microlens"),
         ("fetch-media",),
         ("extract",),
+        ("feature-sets",),
         ("build-splits",),
         ("train",),
         ("runs",),
@@ -225,6 +226,14 @@ MISTAKES = {
     "nobody to fetch": (["fetch-media", "--modality", "visual", "--concurrency", "0", "--store", "READY"], 2, "--concurrency 0"),
     "an unknown encoder": (["extract", "--modality", "text", "--encoder", "hashed-ngram", "--store", "READY"], 2, "hashed-ngrams"),
     "an encoder of another modality": (["extract", "--modality", "text", "--encoder", "log-mel", "--store", "READY"], 2, "audio"),
+    "a feature set that is not there": (
+        ["feature-sets", "--use", "9", "--store", "READY"],
+        1,
+        "has no feature set 9. It has: 1 (visual by imported)",
+    ),
+    "removing what is not there": (["feature-sets", "--remove", "9", "--yes", "--store", "READY"], 1, "has no feature set 9"),
+    "removing with nobody to ask": (["feature-sets", "--remove", "1", "--store", "READY"], 2, "Give --yes"),
+    "two changes at once": (["feature-sets", "--remove", "1", "--use", "1", "--store", "READY"], 2, "one after the other"),
     "a share above one": (["build-splits", "--setting", "ftmt", "--test-loss", "1.5", "--store", "READY"], 2, "--test-loss 1.5"),
 }
 

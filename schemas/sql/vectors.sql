@@ -4,6 +4,9 @@ integers of our own, and a modality out of the fixed three; nothing from outside
 -- name: create_table
 CREATE TABLE vectors_{feature_set_id} (content_sha256 VARCHAR NOT NULL, vector FLOAT[{width}] NOT NULL);
 
+-- name: drop_table
+DROP TABLE vectors_{feature_set_id};
+
 -- name: show
 -- An item with one content shows that content's vector; with several, their mean: the stored one where it is of exactly these contents,
 -- else, for sets that are being filled, the mean as of now.

@@ -1,0 +1,105 @@
+"""Commands that look into what was extracted: feature-sets."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from milkprep.commands import DEFAULT_STORE, AsJson, StorePath
+from schemas.errors import BadValue
+from schemas.reporting import Console
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from milkprep.inspection.feature_set_changes import Change
+    from schemas.contracts import FeatureSet
+
+app = typer.Typer()
+
+
+@app.command("feature-sets", epilog="Example: python cli.py feature-sets --store gifts.duckdb")
+def feature_sets(
+    ctx: typer.Context,
+    store: StorePath = DEFAULT_STORE,
+    use: Annotated[int | None, typer.Option(metavar="ID", help="Show this set as features_<modality>, and train on it.")] = None,
+    remove: Annotated[int | None, typer.Option(metavar="ID", help="Remove this set with its vectors, after asking.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove without asking.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the vectors of a store by what made them; show others of a modality in their place, or remove some."""
+    from milkprep.inspection import feature_set_changes as sets
+
+    console: Console = ctx.obj
+    if use is not None and remove is not None:
+        raise BadValue("--use and --remove are two changes. Give them one after the other.")
+    change = sets.use(store, use) if use is not None else None
+    if remove is not None:
+        chosen = sets.find(store, remove)
+        if not yes:
+            _ask(console, chosen, store)
+        change = sets.remove(store, chosen)
+    listed = sets.listed(store)
+    if as_json:
+        console.emit({"store": str(store), "feature_sets": listed.to_dicts()} | (_as_json(change, removed=remove is not None) if change else {}))
+        return
+    if change:
+        _tell(console, change, removed=remove is not None)
+    if not listed.height:
+        console.say(f"{store} holds no feature set. Make one with `python cli.py extract --modality text --store {store}`.")
+        return
+    _show(console, listed, title=f"feature sets of {store}")
+
+
+def _show(console: Console, listed: "pl.DataFrame", *, title: str) -> None:
+    """The list as two tables, for one with everything does not fit a terminal."""
+    import polars as pl
+
+    state = pl.when("current").then(pl.lit("shown")).when("finished").then(pl.lit("beside")).otherwise(pl.lit("unfinished"))
+    console.table(listed.select("id", "modality", "encoder", "weights", state.alias("state")), title=title)
+    seconds = pl.col("seconds").round().cast(pl.Int64)
+    console.table(listed.select("id", "width", "pooling", "items", "contents", "failed", seconds), title="what each holds, and what it took")
+
+
+def _ask(console: Console, chosen: "FeatureSet", store: Path) -> None:
+    """Have a person say yes.
+
+    Raises:
+        BadValue: if nobody is there to say it.
+    """
+    again = "They came ready-made: only a pull into a new store brings them again." if chosen.identity.encoder == "imported" else ""
+    try:
+        sure = typer.confirm(f"Remove {_in_words(chosen)} from {store}, with all its vectors? {again}".rstrip(), err=True)
+    except typer.Abort as error:
+        console.say("")
+        raise BadValue("Nobody answered, so nothing was removed. Give --yes to remove without being asked.") from error
+    if not sure:
+        console.say("Nothing was removed.")
+        raise typer.Exit(1)
+
+
+def _in_words(chosen: "FeatureSet") -> str:
+    return f"feature set {chosen.feature_set_id} ({chosen.modality} by {chosen.identity.encoder}, {chosen.identity.weights})"
+
+
+def _tell(console: Console, change: "Change", *, removed: bool) -> None:
+    view = f"features_{change.feature_set.modality}"
+    if removed:
+        console.say(f"Removed {_in_words(change.feature_set)}.")
+    if removed and not change.was_shown:
+        console.say(f"{view} shows what it showed before.")
+    elif change.shown is None:
+        console.say(f"{view} shows nothing now: no other set of the modality is finished.")
+    else:
+        console.say(f"{view} shows {_in_words(change.shown)}{' already' if change.was_shown and not removed else ' now'}.")
+    if change.stale_splits:
+        names = ", ".join(change.stale_splits)
+        console.say(f"These splits do not agree with the availability now, and are not trained on until they are built again: {names}.")
+
+
+def _as_json(change: "Change", *, removed: bool) -> dict[str, object]:
+    return {
+        "removed": change.feature_set.feature_set_id if removed else None,
+        "shown": change.shown.feature_set_id if change.shown else None,
+        "stale_splits": list(change.stale_splits),
+    }
