@@ -68,12 +68,11 @@ def _ask(console: Console, chosen: "FeatureSet", store: Path) -> None:
         BadValue: if nobody is there to say it.
     """
     again = "They came ready-made: only a pull into a new store brings them again." if chosen.identity.encoder == "imported" else ""
-    try:
-        sure = typer.confirm(f"Remove {_in_words(chosen)} from {store}, with all its vectors? {again}".rstrip(), err=True)
-    except typer.Abort as error:
-        console.say("")
-        raise BadValue("Nobody answered, so nothing was removed. Give --yes to remove without being asked.") from error
-    if not sure:
+    console.say(f"Remove {_in_words(chosen)} from {store}, with all its vectors? {again}".rstrip() + " [y/N]")
+    answer = typer.get_text_stream("stdin").readline()  # typer.confirm writes to stdout, which is for data
+    if not answer:
+        raise BadValue("Nobody answered, so nothing was removed. Give --yes to remove without being asked.")
+    if answer.strip().lower() not in ("y", "yes"):
         console.say("Nothing was removed.")
         raise typer.Exit(1)
 
