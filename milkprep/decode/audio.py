@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milkprep.decode import DecodeFailure, undecodable
+from milkprep.decode.containers import COMPLETE_SHARE, container_options
 from schemas.contracts import AssetStatus
 
 if TYPE_CHECKING:
@@ -28,14 +29,10 @@ MAX_CHANNELS = 8
 COMMON_RATE = 48_000
 #: Peaks below -80 dB of full scale are silence: at 16 bits, three steps.
 SILENCE_PEAK = 1e-4
-#: Containers that hold sound themselves; playlists, which name other files and addresses, are not among them.
-CONTAINERS = "wav,w64,aiff,au,caf,mp3,flac,ogg,aac,ac3,eac3,mov,mp4,m4a,matroska,webm,asf,avi,mpegts,mpeg,amr,wv,ape,flv"
 #: Of these, the ones whose header states the true length.
 EXACT_LENGTH = ("flac", "mov", "aiff", "caf", "w64", "matroska")
 #: A WAV file's data chunk is looked for among this many.
 MAX_CHUNKS = 64
-#: A file with less than this share of its stated length was cut short.
-COMPLETE_SHARE = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +63,7 @@ def read_sound(path: Path) -> Sound:
     import av
 
     try:
-        with av.open(str(path), mode="r", metadata_errors="ignore", container_options=_options()) as container:
+        with av.open(str(path), mode="r", metadata_errors="ignore", container_options=container_options()) as container:
             if not container.streams.audio:
                 raise DecodeFailure(AssetStatus.ABSENT, "the file has no sound track")
             sound = _decoded(container, container.streams.audio[0])
@@ -115,10 +112,6 @@ def refuse_inaudible(samples: NDArray[np.float32], *, min_samples: int, rate: in
         raise undecodable("the sound holds samples that are no numbers")
     if peak < SILENCE_PEAK:
         raise DecodeFailure(AssetStatus.SILENT, "the sound is silent throughout")
-
-
-def _options() -> dict[str, str]:
-    return {"protocol_whitelist": "file", "format_whitelist": CONTAINERS}
 
 
 def _decoded(container: "InputContainer", stream: "AudioStream") -> Sound:

@@ -16,13 +16,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from milkprep.decode import VIDEO_FRAMES, is_video, undecodable
+from milkprep.decode import undecodable
+from milkprep.decode.containers import is_video
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 #: More pixels than this are refused from the header alone.
 MAX_PIXELS = 64_000_000
+#: Larger files are refused unread, in bytes.
+MAX_PICTURE_BYTES = 64 << 20
 #: Formats that decode inside Pillow; others (EPS, for one) would start a helper program.
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM", "ICO")
 ORIENTATION_TAG = 0x0112
@@ -70,12 +73,14 @@ def _opened(path: Path) -> Iterator["Image"]:
         # Pillow warns about odd metadata and about sizes above its own limit; what matters is refused below.
         warnings.simplefilter("ignore")
         try:
+            if path.stat().st_size > MAX_PICTURE_BYTES:
+                raise undecodable(f"the picture's file is larger than {MAX_PICTURE_BYTES >> 20} MiB")
             Image.init()
             with Image.open(path, formats=[name for name in FORMATS if name in Image.OPEN]) as picture:
                 _refuse_huge(picture.size)
                 yield picture
         except UnidentifiedImageError as error:
-            raise undecodable(VIDEO_FRAMES if is_video(path) else "not a picture of a known format") from error
+            raise undecodable("a video, and no picture" if is_video(path) else "not a picture of a known format") from error
         except (Image.DecompressionBombError, MemoryError) as error:
             raise undecodable("the picture is too large to decode") from error
         except BROKEN as error:

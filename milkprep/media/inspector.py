@@ -69,7 +69,7 @@ def inspect(path: Path, modality: Modality) -> DecodeFailure | None:
         if not path.stat().st_size:
             raise undecodable("the file is empty")
         if modality is Modality.VISUAL:
-            from milkprep.decode.image import refuse_undecodable
+            from milkprep.decode.pictures import refuse_undecodable
 
             refuse_undecodable(path)
         else:

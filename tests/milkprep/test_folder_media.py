@@ -7,8 +7,7 @@ from media_samples import tone, write_picture
 from own_folders import assets, media, pull, write
 from raw_files import count, table
 
-from milkprep import decode
-from milkprep.decode import DecodeFailure, audio, image
+from milkprep.decode import audio
 from milkprep.extract import extract
 from milkprep.pull import column_media, media_folder
 from schemas.contracts import AssetStatus, Modality
@@ -127,27 +126,6 @@ def test_a_video_beside_amazon_files_is_visual_content_and_sound(tmp_path):
     assert [location[-6:] for location in files.filter(files["modality"] == "visual")["location"]] == ["I1.jpg", "I1.mp4", "I2.mp4"]
 
 
-@pytest.mark.parametrize("name", ["a.mp4", "a.mov", "a.mkv", "a.webm"])
-def test_frames_are_not_read_yet_and_the_reason_says_so(tmp_path, name):
-    file = write_video(tmp_path / name)
-    with pytest.raises(DecodeFailure, match=r"^video: frames are not read yet$"):
-        image.read_image(file)
-    with pytest.raises(DecodeFailure, match=r"^video: frames are not read yet$"):
-        decode.digest(_grown(file), max_bytes=decode.MAX_FILE_BYTES[Modality.VISUAL])
-
-
-def _grown(file):
-    with file.open("r+b") as stream:
-        stream.truncate(decode.MAX_FILE_BYTES[Modality.VISUAL] + 1)
-    return file
-
-
-def test_pictures_of_a_family_that_also_holds_videos_are_no_videos(tmp_path):
-    assert not decode.is_video(write_picture(tmp_path / "a.avif"))
-    assert not decode.is_video(write_picture(tmp_path / "a.png"))
-    assert not decode.is_video(tmp_path / "gone")
-
-
 def test_the_sound_of_a_video_is_embedded_and_its_picture_is_a_reason(tmp_path):
     shop = write(tmp_path / "shop")
     (shop / "video").mkdir()
@@ -159,7 +137,7 @@ def test_the_sound_of_a_video_is_embedded_and_its_picture_is_a_reason(tmp_path):
     extract(tmp_path / "s.duckdb", modality=Modality.AUDIO, encoder="log-mel", reporter=Silent())
     extract(tmp_path / "s.duckdb", modality=Modality.VISUAL, encoder="colour-layout", reporter=Silent())
     assert table(tmp_path, "SELECT item_key, visual, visual_reason, audio, audio_reason FROM modality_availability ORDER BY 1") == [
-        ("a", False, "video: frames are not read yet", True, None),
+        ("a", False, "a video, and no picture", True, None),
         ("b", True, None, False, "the file has no sound track"),
     ]
 
