@@ -22,7 +22,9 @@ NEVER_IMPORTED = {
     "torchvision": "pairs with torch and torchaudio; without the pin another one may come along that refuses to import",
 }
 #: Packages that `python cli.py --help` can do without.
-NOT_FOR_HELP = ("torch", "torchaudio", "transformers", "av", "PIL", "sklearn", "scipy", "numpy", "polars", "pyarrow", "duckdb", "pydantic")
+NOT_FOR_HELP = (
+    "torch", "torchaudio", "transformers", "av", "PIL", "sklearn", "scipy", "matplotlib", "numpy", "polars", "pyarrow", "duckdb", "pydantic",
+)  # fmt: skip
 
 
 def requirements(section):
@@ -59,6 +61,7 @@ PLANTS = [
     ("third-party packages within their fences", "milkprep/a.py", "def f():\n    import torch", "torch is imported outside"),
     ("third-party packages within their fences", "milktrain/a.py", "def f():\n    import transformers", "transformers is imported outside"),
     ("third-party packages within their fences", "milkprep/demo_catalogue.py", "def f():\n    from PIL import Image", "PIL is imported outside"),
+    ("third-party packages within their fences", "milkprep/a.py", "def f():\n    import matplotlib", "matplotlib is imported outside"),
     ("third-party packages within their fences", "milktrain/models/a.py", "import polars as pl", "polars is imported in milktrain/models"),
     ("slow packages only where they are used", "milkprep/extractors/a.py", "import torch", "torch is imported with the module"),
     ("slow packages only where they are used", "milktrain/commands.py", "class A:\n    import torch", "torch is imported with the module"),

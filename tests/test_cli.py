@@ -77,6 +77,7 @@ def test_the_examples_of_the_help_run_in_the_order_of_the_work(workplace, monkey
         ("extract",),
         ("feature-sets",),
         ("build-splits",),
+        ("coverage",),
         ("train",),
         ("runs",),
         ("status",),
@@ -234,6 +235,10 @@ MISTAKES = {
     "removing what is not there": (["feature-sets", "--remove", "9", "--yes", "--store", "READY"], 1, "has no feature set 9"),
     "removing with nobody to ask": (["feature-sets", "--remove", "1", "--store", "READY"], 2, "Give --yes"),
     "two changes at once": (["feature-sets", "--remove", "1", "--use", "1", "--store", "READY"], 2, "one after the other"),
+    "coverage of a split that is not there": (["coverage", "--split", "mtmt-9", "--store", "READY"], 1, "It has: ftft-0"),
+    "a picture that is no PNG": (["coverage", "--png", "a.jpg", "--store", "READY"], 2, "ends in .png"),
+    "a picture into no folder": (["coverage", "--png", "no/a.png", "--store", "READY"], 2, "lies in no folder"),
+    "coverage of nothing": (["coverage", "--png", "a.png", "--store", "nowhere.duckdb"], 1, "There is no store at nowhere.duckdb"),
     "a share above one": (["build-splits", "--setting", "ftmt", "--test-loss", "1.5", "--store", "READY"], 2, "--test-loss 1.5"),
 }
 

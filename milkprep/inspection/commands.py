@@ -1,5 +1,6 @@
-"""Commands that look into what was extracted: feature-sets."""
+"""Commands that look into what was extracted: feature-sets, coverage."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,7 @@ from schemas.reporting import Console
 if TYPE_CHECKING:
     import polars as pl
 
+    from milkprep.inspection.coverage import Coverage
     from milkprep.inspection.feature_set_changes import Change
     from schemas.contracts import FeatureSet
 
@@ -102,3 +104,52 @@ def _as_json(change: "Change", *, removed: bool) -> dict[str, object]:
         "shown": change.shown.feature_set_id if change.shown else None,
         "stale_splits": list(change.stale_splits),
     }
+
+
+@app.command(epilog="Example: python cli.py coverage --split ftmt-0 --png coverage.png --store tiktok.duckdb")
+def coverage(
+    ctx: typer.Context,
+    store: StorePath = DEFAULT_STORE,
+    split: Annotated[str | None, typer.Option(help="Show the parts of this split too: what they have, lose, and are left with.")] = None,
+    png: Annotated[Path | None, typer.Option(help="Draw it into this file as well.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Count the items that have each modality and each combination, why the others lack one, and what a split leaves."""
+    from milkprep.inspection import coverage as counting
+    from milkprep.inspection import coverage_bars, coverage_plot
+
+    console: Console = ctx.obj
+    if png:
+        coverage_plot.refuse(png, store=store)
+    counted = counting.count(store, split=split)
+    if png:
+        coverage_plot.write(counted, png, title=f"Coverage of {store.name}")
+    if as_json:
+        console.emit({"store": str(store)} | _counts(counted))
+    else:
+        for title, frame in coverage_bars.tables(counted, plain=not _shows_blocks()):
+            console.table(frame, title=title)
+    if png:
+        console.say(f"Drawn in {png}.")
+    if counted.split and not counted.split.agrees:
+        console.say(f"Split {split} was drawn from another availability than that of now. Build it again with `build-splits --replace`.")
+    if counted.splits and split is None and not as_json:
+        console.say(f"What a split leaves is shown with --split: {', '.join(counted.splits)}.")
+
+
+def _shows_blocks() -> bool:
+    """Whether stdout can be told block characters."""
+    try:
+        "█▏▒·".encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _counts(counted: "Coverage") -> dict[str, object]:
+    split = counted.split
+    return {
+        "items": counted.n_items, "modalities": counted.modalities.to_dicts(), "combinations": counted.combinations.to_dicts(),
+        "reasons": counted.reasons.to_dicts(),
+        "split": {"name": split.name, "setting": split.setting, "agrees": split.agrees, "parts": split.parts.to_dicts()} if split else None,
+    }  # fmt: skip
