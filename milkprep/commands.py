@@ -16,6 +16,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object inst
 
 DEFAULT_STORE = Path("milk.duckdb")
 INTERRUPTED = 130
+ALL_FAILED = 1
 ENCODERS = (
     "hashed-ngrams, colour-layout or log-mel, which need no weights; for text also a hub name or a local folder of a transformers "
     "model; imported for vectors that came ready-made. Text takes sentence-transformers/all-MiniLM-L6-v2 when none is named."
@@ -36,7 +37,11 @@ def fetch_media(
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try addresses that failed once more.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Fetch pictures or sound by address, once each, and record what became of every address. Resumes where it stopped."""
+    """Fetch pictures or sound by address, once each, and record what became of every address. Resumes where it stopped.
+
+    Ends with 1 where it visited addresses and every one of them failed; an address where a server has nothing is no failure.
+    """
+    from milkprep.media import advice
     from milkprep.media import fetch as engine
 
     console: Console = ctx.obj
@@ -45,21 +50,27 @@ def fetch_media(
     if as_json:
         console.emit({
             "modality": modality.value, "visited": report.n_visited, "ok": report.n_ok, "bytes": report.n_bytes, "left": report.n_left,
-            "cache": str(report.cache), "seconds": report.seconds, "interrupted": report.interrupted, "summary": report.summary.to_dicts(),
+            "failed": sum(report.failures.values()), "cache": str(report.cache) if report.cache.is_dir() else None,
+            "seconds": report.seconds, "interrupted": report.interrupted, "summary": report.summary.to_dicts(),
         })  # fmt: skip
     else:
         if report.n_visited:
+            content = f"{report.n_ok} hold content, which lies in {report.cache}" if report.n_ok else "none holds content"
             console.say(
-                f"{modality}: {report.n_visited} addresses visited in {report.seconds:.1f} s, {report.n_bytes / 1e6:.1f} MB received; "
-                f"{report.n_ok} hold content, which lies in {report.cache}."
+                f"{modality}: {report.n_visited} addresses visited in {report.seconds:.1f} s, {report.n_bytes / 1e6:.1f} MB received; {content}."
             )
         elif not report.interrupted:
             console.say(f"Nothing to fetch: no {modality} asset waits at an address nobody has visited.")
         if report.summary.height:
             console.table(report.summary, title=f"{modality} addresses by what became of them")
+        for sentence in advice.of_failures(report.summary):
+            console.say(sentence)
     if report.interrupted:
         console.say(f"Stopped; {report.n_left} addresses are left. Run the same command again to go on.")
         raise typer.Exit(INTERRUPTED)
+    if report.all_failed:
+        console.say(advice.of_nothing(report.failures))
+        raise typer.Exit(ALL_FAILED)
 
 
 @app.command(epilog="Example: python cli.py extract --modality text --store gifts.duckdb")

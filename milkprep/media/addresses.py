@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 #: Longer addresses are refused, in characters.
 MAX_LENGTH = 8192
 PLACEHOLDER = "no-img-sm"
+INSIDE = "the address leads into this machine or a private network"
 #: IPv6 addresses that carry an IPv4 address in their last four bytes for a translator (RFC 6052).
 TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
 
@@ -80,7 +81,7 @@ def resolve(host: str, port: int, *, allow_private: bool) -> Sequence[str]:
         raise Refused("the address makes no sense") from error
     numbers = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     if not allow_private and not all(is_public(number) for number in numbers):
-        raise Refused("the address leads into this machine or a private network (allowed by --allow-private)")
+        raise Refused(INSIDE)
     return numbers
 
 

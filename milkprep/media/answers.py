@@ -23,6 +23,7 @@ BUSY = (408, 425, 429)
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
 #: A server that wants a longer pause than this is not waited for, in seconds.
 LONGEST_RETRY_AFTER_S = 300.0
+UNREACHABLE = "the server cannot be reached"
 #: Seconds without a byte.
 TIMEOUT = {"connect": 10.0, "read": 20.0, "write": 20.0, "pool": 10.0}
 HEADERS = {"User-Agent": f"milkprep/{__version__}", "Accept": "*/*", "Accept-Encoding": "identity"}
@@ -82,7 +83,7 @@ def ask(
     except httpx2.InvalidURL as error:
         raise Failed("it redirects to an address that makes no sense") from error
     except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
-        raise Transient("the server cannot be reached", unreachable=True) from error
+        raise Transient(UNREACHABLE, unreachable=True) from error
     except httpx2.TimeoutException as error:
         raise Transient("the server stopped answering") from error
     except httpx2.TransportError as error:

@@ -6,7 +6,7 @@ transaction, so a run killed at any time loses at most those, and what it kept i
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -75,6 +75,7 @@ class FetchReport:
         n_visited: addresses that this run visited.
         n_ok: of these, with content that can be decoded.
         n_bytes: received by this run.
+        failures: addresses that this run visited and that failed, by reason; absent ones are answers, and none of them.
         n_left: addresses not visited, because the run was interrupted.
         summary: `status`, `reason`, `addresses`, `items` of the modality, those of runs before included.
         cache: where contents lie.
@@ -85,11 +86,17 @@ class FetchReport:
     n_visited: int
     n_ok: int
     n_bytes: int
+    failures: Mapping[str, int]
     n_left: int
     summary: pl.DataFrame
     cache: Path
     seconds: float
     interrupted: bool
+
+    @property
+    def all_failed(self) -> bool:
+        """Whether this run visited addresses, and every one of them failed."""
+        return self.n_visited > 0 and sum(self.failures.values()) == self.n_visited
 
 
 def fetch_media(store_path: Path, *, modality: Modality, options: FetchOptions, reporter: Reporter) -> FetchReport:
@@ -121,7 +128,7 @@ def fetch_media(store_path: Path, *, modality: Modality, options: FetchOptions, 
                 ledger.write()
     summary, n_left = ledger.summary()
     return FetchReport(
-        ledger.n_visited, ledger.n_ok, ledger.n_bytes, n_left, summary, cache=folder, seconds=time.monotonic() - started,
+        ledger.n_visited, ledger.n_ok, ledger.n_bytes, dict(ledger.failures), n_left, summary, cache=folder, seconds=time.monotonic() - started,
         interrupted=interrupted,
     )  # fmt: skip
 

@@ -5,6 +5,7 @@ The store is open for single short questions and transactions, never while the n
 
 import os
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -42,6 +43,7 @@ class Ledger:
         self._rows: list[Visited] = []
         self._written_at = self._started = time.monotonic()
         self.n_visited = self.n_ok = self.n_bytes = 0
+        self.failures = Counter[str]()  # reasons of addresses that failed
 
     def prepare(self, *, retry_failed: bool) -> int:
         """Bring assets in line with what is known of their addresses.
@@ -86,6 +88,7 @@ class Ledger:
         self.n_visited += len(rows)
         self.n_ok += sum(row.status is AssetStatus.OK for row in rows)
         self.n_bytes += sum(row.n_bytes or 0 for row in rows)
+        self.failures.update(row.reason or "" for row in rows if row.status in (AssetStatus.FETCH_ERROR, AssetStatus.DECODE_ERROR))
         if rows:
             rate = self.n_visited / max(time.monotonic() - self._started, 1e-3)
             progress.advance(len(rows))

@@ -12,7 +12,7 @@ import httpx2
 
 from milkprep.media import answers
 from milkprep.media.addresses import PLACEHOLDER, Refused
-from milkprep.media.answers import Failed, Transient
+from milkprep.media.answers import UNREACHABLE, Failed, Transient
 from milkprep.media.cache import START_BYTES, Cache
 from milkprep.media.inspectors import Arrived
 from milkprep.media.queue import Queue, Turn
@@ -25,7 +25,6 @@ TRIES = 4
 GONE = (404, 410)
 #: Answers up to here stay in memory until they are decoded, in bytes.
 SMALL = 1 << 18
-UNREACHABLE = "the server cannot be reached"
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ def test_an_address_with_letters_of_other_scripts_is_asked_for_as_a_browser_woul
     assert states(path) == [("ok", None)]
 
 
-PRIVATE = "the address leads into this machine or a private network (allowed by --allow-private)"
+PRIVATE = "the address leads into this machine or a private network"
 
 
 def test_addresses_of_this_machine_are_refused_unless_allowed_in_any_spelling(tmp_path):
