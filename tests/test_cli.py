@@ -196,6 +196,12 @@ MISTAKES = {
     "an archive for a folder": (["pull", "folder", "WORK/own_catalogue.zip"], 2, "Unpack it first"),
     "a folder that is none of MicroLens": (["pull", "microlens", "WORK/own_catalogue"], 2, "Name it with --pairs"),
     "a features flag without a modality": (["pull", "prepared", "--interactions", "WORK/tiktok.inter", "--features", "x.npy"], 2, "MODALITY=FILE"),
+    "a features flag without its =": (
+        ["pull", "prepared", "--interactions", "WORK/tiktok.inter", "--features", "audio", "audio_feat.npy"],
+        2,
+        "Write --features audio=audio_feat.npy",
+    ),
+    "a file for a folder": (["pull", "prepared", "WORK/tiktok.inter"], 2, "is a file. Name a folder, or files by flags"),
     "a layout of a file": (["pull", "prepared", "--interactions", "WORK/tiktok.inter", "--layout", "milk"], 2, "are of folders"),
     "a folder and files": (["pull", "prepared", "WORK", "--interactions", "WORK/tiktok.inter"], 2, "Name the folder, or the files"),
     "neither folder nor files": (["pull", "prepared"], 2, "Name a folder of a prepared dataset"),

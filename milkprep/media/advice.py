@@ -33,8 +33,8 @@ def of_failures(summary: pl.DataFrame) -> list[str]:
         summary: `status`, `reason`, `addresses`, as `FetchReport.summary`.
     """
     failed = summary.filter(pl.col("status").is_in([status.value for status in FAILED]))
-    inside = failed.filter(pl.col("reason") == INSIDE)["addresses"].sum()
-    others = failed["addresses"].sum() - inside
+    inside = int(failed.filter(pl.col("reason") == INSIDE)["addresses"].sum())
+    others = int(failed["addresses"].sum()) - inside
     told = []
     if inside:
         told.append(

@@ -73,8 +73,9 @@ def check_named(said: Mapping[str, Sequence[str]], tables: Mapping[Path, tuple[M
 
 
 def assigned(
-    path: Path, columns: Sequence[str], *, roles: Mapping[str, Sequence[str]], said: Mapping[str, Sequence[str]], required: Sequence[str]
-) -> dict[str, str]:
+    path: Path, columns: Sequence[str], *, roles: Mapping[str, Sequence[str]], said: Mapping[str, Sequence[str]], required: Sequence[str],
+    advice: str | None = None,
+) -> dict[str, str]:  # fmt: skip
     """The column of each role that a table has.
 
     Args:
@@ -83,6 +84,7 @@ def assigned(
         roles: roles of such a table and the names they go by.
         said: names that the user gave, by role; they come first, and no other role may guess them.
         required: roles without which the table means nothing.
+        advice: what to do where such a role has no column; None: name it with `--columns`.
 
     Raises:
         SourceError: if a required role has no column.
@@ -99,10 +101,9 @@ def assigned(
             raise BadValue(f"--columns says {column!r} for {other} and for {role}: one holds a text, the other a list. Name it for one of them.")
     for role in required:
         if role not in found:
-            raise SourceError(
-                f"{path} has no column that looks like {'an' if role == 'item' else 'a'} {role}. It has: {', '.join(map(repr, columns[:20]))}. "
-                f"Say which one it is with --columns {role}=NAME; the first line has to name the columns."
-            )
+            article, there = "an" if role == "item" else "a", ", ".join(map(repr, columns[:20]))
+            what_next = advice or f"Say which one it is with --columns {role}=NAME; the first line has to name the columns."
+            raise SourceError(f"{path} has no column that looks like {article} {role}. It has: {there}. {what_next}")
     return {role: found[role] for role in roles if role in found}
 
 

@@ -79,8 +79,11 @@ def prepared(
     from milkprep.sources import prepared as source
 
     console: Console = ctx.obj
+    vectors, gaps = _by_modality(features, "--features", beside=directory), _by_modality(missing, "--missing", beside=directory)
     if directory:
-        if interactions or features or items or missing or item_keys or user_keys:
+        if directory.is_file():
+            raise BadValue(f"{directory} is a file. Name a folder, or files by flags: --interactions FILE, --features MODALITY=FILE and others.")
+        if interactions or vectors or items or gaps or item_keys or user_keys:
             raise BadValue(
                 f"{directory} is a folder whose files are known by their names. Name the folder, or the files with --interactions and others."
             )
@@ -94,8 +97,8 @@ def prepared(
         raise BadValue("Name a folder of a prepared dataset, or its interactions with --interactions.")
     else:
         report = source.pull(
-            store, interactions=interactions, features=_by_modality(features, "--features"), items=items, item_id_column=item_id,
-            item_key_column=item_key, missing=_by_modality(missing, "--missing"), item_keys=item_keys, user_keys=user_keys, core=core,
+            store, interactions=interactions, features=vectors, items=items, item_id_column=item_id,
+            item_key_column=item_key, missing=gaps, item_keys=item_keys, user_keys=user_keys, core=core,
             replace=replace, reporter=console,
         )  # fmt: skip
     _tell_pull(console, report, store=store, as_json=as_json)
@@ -186,10 +189,13 @@ def microlens(
     _tell_pull(console, report, store=store, as_json=as_json)
 
 
-def _by_modality(given: list[str] | None, flag: str) -> dict[Modality, Path]:
+def _by_modality(given: list[str] | None, flag: str, *, beside: Path | None) -> dict[Modality, Path]:
+    """Files by modality; `beside` is what stands on the command line without a flag, perhaps behind a forgotten `=`."""
     found: dict[Modality, Path] = {}
     for text in given or []:
         name, equals, file = text.partition("=")
+        if not equals and beside and name in [m.value for m in Modality]:
+            raise BadValue(f"{flag} {name} {beside} lacks a =. Write {flag} {name}={beside}.")
         if not equals or name not in [m.value for m in Modality] or not file:
             raise BadValue(f"{flag} {text!r} is not MODALITY=FILE with one of {', '.join(Modality)}.")
         if Modality(name) in found:

@@ -79,6 +79,8 @@ def require_folder(path: Path, *, flag: str) -> None:
     Raises:
         BadValue: naming the path and the flag it came from.
     """
+    if path.is_file():
+        raise BadValue(f"{path} is a file. {flag} needs a folder.")
     if not path.is_dir():
         raise BadValue(f"There is no folder {path}. Check what {flag} names.")
 

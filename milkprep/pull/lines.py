@@ -122,16 +122,12 @@ def _blocks(path: Path, limit: int) -> Generator[Block]:
         yield from splitter.last(bytes_read=path.stat().st_size)
     except EOFError as error:
         raise SourceError(
-            f"{path} is cut short: its gzip data ends somewhere after line {splitter.line}. Download or copy the file again."
+            f"{path} is cut short: its gzip data ends {'somewhere ' if splitter.line else ''}{splitter.place}. Download or copy the file again."
         ) from error
     except GzipError as error:
-        raise SourceError(
-            f"{path} is damaged: its gzip data cannot be read after line {splitter.line} ({error}). Download or copy it again."
-        ) from error
+        raise SourceError(f"{path} is damaged: its gzip data cannot be read {splitter.place} ({error}). Download or copy it again.") from error
     except OSError as error:
-        raise SourceError(
-            f"{path} cannot be read after line {splitter.line}: {error.strerror or error}. Check the file and its permissions."
-        ) from error
+        raise SourceError(f"{path} cannot be read {splitter.place}: {error.strerror or error}. Check the file and its permissions.") from error
     if splitter.line == 0:
         raise SourceError(f"{path} is empty: it holds no line. Check that its download finished.")
 
@@ -144,6 +140,11 @@ class _Splitter:
         self._limit = limit
         self._pieces: list[bytes] = []
         self._size = 0
+
+    @property
+    def place(self) -> str:
+        """How far reading came, in words."""
+        return f"after line {self.line}" if self.line else "before the first line"
 
     def feed(self, chunk: bytes, *, bytes_read: int) -> Iterator[Block]:
         if self.line == 0 and not self._pieces:

@@ -248,4 +248,5 @@ def _parquet_rows(path: Path, columns: Sequence[str]) -> Generator[Rows]:
                 n_rows += frame.height
                 yield Rows(frame.with_columns(lines), (), size * n_rows // total)
         except (pa.ArrowException, OSError, ValueError) as error:
-            raise SourceError(f"{path} is damaged: it cannot be read after row {n_rows} ({error}). Write it again.") from error
+            place = f"after row {n_rows}" if n_rows else "before the first row"
+            raise SourceError(f"{path} is damaged: it cannot be read {place} ({error}). Write it again.") from error

@@ -86,6 +86,22 @@ def require(path: Path, *, kind: Kind, flag: str) -> None:
     raise SourceError(_unknown(path, lines, wanted=kind.value, flag=flag))
 
 
+def require_one_release(metadata: Path, reviews: Path) -> None:
+    """Refuse metadata and reviews that are of different releases, whichever was asked for.
+
+    Raises:
+        SourceError: naming both files, and what each is.
+    """
+    described = [kind for kind in _kinds(_lines(metadata)) if kind.role == "metadata"]
+    reviewed = [kind for kind in _kinds(_lines(reviews)) if kind.role == "reviews"]
+    if described and reviewed and not {kind.release for kind in described} & {kind.release for kind in reviewed}:
+        old, new = described[0], reviewed[0]
+        raise SourceError(
+            f"{metadata} looks like {old}, and {reviews} like {new}: the two must be of one release. "
+            f"Name the metadata of {new.release}, or the reviews of {old.release}."
+        )
+
+
 def recognised_release(metadata: Path | None, reviews: Path) -> int:
     """The release of a category's files, as the first lines of the reviews have it; where they are of several, one that the metadata is of.
 

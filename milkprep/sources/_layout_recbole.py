@@ -20,7 +20,7 @@ from milkprep.pull.lines import first_lines, read_blocks
 from milkprep.pull.pull_report import PullReport
 from milkprep.pull.tables import Table
 from milkprep.pull.vectors import Refused, VectorRows
-from milkprep.sources._layouts import header_of, optional
+from milkprep.sources._layouts import header_of, not_read, optional
 from schemas import queries
 from schemas.contracts import Modality, RejectReason
 from schemas.errors import BadValue, SourceError
@@ -82,7 +82,8 @@ def pull(store_path: Path, folder: Path, *, modality: Modality, core: int, repla
     of_vectors = modality.value if files.vectors else None
     parameters = {"core": core, "layout": "recbole", "embeds": of_vectors, "names": [path.name for path in files.paths]}
     request = PullRequest("prepared", parameters, described)
-    read = partial(_pull, request=request, files=files, modality=modality, sha256=described[-1].sha256, core=core, reporter=reporter)
+    unread = not_read(folder, files.paths, store=store_path)
+    read = partial(_pull, request=request, files=files, modality=modality, sha256=described[-1].sha256, core=core, unread=unread, reporter=reporter)
     return catalogue.pulled(store_path, request, replace=replace, read=read)
 
 
@@ -112,7 +113,9 @@ def _table(path: Path, roles: dict[str, tuple[str, ...]], needed: tuple[str, ...
     return Table(path, label, "tsv", tuple(names), Layout("\t", tuple(names), header_lines=n_lines)), found
 
 
-def _pull(store: Store, *, request: PullRequest, files: Files, modality: Modality, sha256: str, core: int, reporter: Reporter) -> PullReport:
+def _pull(
+    store: Store, *, request: PullRequest, files: Files, modality: Modality, sha256: str, core: int, unread: list[str], reporter: Reporter
+) -> PullReport:
     sql = queries.load("milkprep.sql", "recbole.sql")
     labels = dict(zip(files.paths, input_files.labels(files.paths), strict=True))
     items.create_tables(store)
@@ -142,7 +145,7 @@ def _pull(store: Store, *, request: PullRequest, files: Files, modality: Modalit
         n_lines[labels[files.vectors]] = sum(block.n_lines for block in read_blocks(files.vectors)) - 1
         notes.append(f"The vectors of {files.vectors.name} were taken for {modality} vectors; --embeds says otherwise.")
     write_items = partial(_write_items, store, files, modality, sha256, labels, reporter)
-    return catalogue.write(store, request, n_lines=n_lines, extra=extra, write_items=write_items, notes=notes)
+    return catalogue.write(store, request, n_lines=n_lines, extra=extra, write_items=write_items, notes=[*notes, *unread])
 
 
 def _write_items(store: Store, files: Files, modality: Modality, sha256: str, labels: dict[Path, str], reporter: Reporter) -> None:

@@ -4,7 +4,7 @@ Recognised by names and first lines; nothing is unpickled. Facts about the layou
 LATTICE and MICRO.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,6 +16,8 @@ FEATURE_NAMES = {Modality.VISUAL: ("image_feat", "v_feat"), Modality.TEXT: ("tex
 VARIANTS = {"test": Setting.FTMT, "train": Setting.MTFT, "all": Setting.MTMT}
 PARTS = ("train", "val", "test")
 HEADER_BYTES = 1 << 16
+#: Names in a note.
+SHOWN_NAMES = 30
 PICKLED = (
     "{} is a pickled dictionary and was not read, as pickles can run code. Where you trust it, write each list of ids to a text file, one a line: "
     "import numpy as np; d = np.load({!r}, allow_pickle=True).item(); np.savetxt('missing_visual.txt', sorted(d['v']), fmt='%d'); then pull "
@@ -65,11 +67,35 @@ class DatasetFiles:
     notes: tuple[str, ...] = ()
 
     @property
-    def told(self) -> str:
-        """A sentence that names the files."""
+    def paths(self) -> list[Path]:
+        """All of them."""
         used = [*self.interactions, *self.features.values(), *self.missing.values(), self.item_keys, self.user_keys]
         more = [self.split.new_items, *self.split.lossy.values()] if self.split else []
-        return f"Taken as layout {self.layout}: {', '.join(path.name for path in [*used, *more] if path)}."
+        return [path for path in [*used, *more] if path]
+
+    @property
+    def told(self) -> str:
+        """A sentence that names the files."""
+        return f"Taken as layout {self.layout}: {', '.join(path.name for path in self.paths)}."
+
+
+def not_read(folder: Path, read: Iterable[Path], *, notes: Sequence[str] = (), store: Path) -> list[str]:
+    """A note that names what lies in a folder and was not read, if there is anything; no folder is walked into.
+
+    Args:
+        folder: the dataset.
+        read: files that are read.
+        notes: each may begin with the name of a file that it speaks of; such a file needs no other mention.
+        store: the store, which may lie in the folder, with what lies beside it.
+    """
+    known = {path.resolve() for path in read}
+    names = [
+        path.name
+        for path in sorted(folder.iterdir())
+        if path.resolve() not in known and not path.name.startswith((".", store.name)) and not any(note.startswith(path.name) for note in notes)
+    ]
+    more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
+    return [f"Not read: {', '.join(names[:SHOWN_NAMES])}{more}."] if names else []
 
 
 def find(folder: Path, *, layout: str | None, variant: str | None, split_name: str) -> DatasetFiles:

@@ -148,6 +148,8 @@ def _opened(release: int | None, metadata: Path | None, reviews: Path | None, vi
         raise BadValue("There are no interactions without reviews. Name the reviews file with --reviews, or what to download with --category.")
     if keep_all_items and metadata is None:
         raise BadValue("--keep-all-items keeps what the metadata lists. Name the metadata file with --metadata.")
+    if metadata:
+        _amazon_kinds.require_one_release(metadata, reviews)
     release = release or _amazon_kinds.recognised_release(metadata, reviews)
     if metadata:
         _amazon_kinds.require(metadata, kind=RELEASES[release].metadata, flag="--metadata")

@@ -32,8 +32,7 @@ def look(folder: Path, *, said: tuple[str, ...] = ()) -> Tables:
     _check_folder(folder)
     interactions, table = tables.find(folder, INTERACTIONS), tables.find(folder, ITEMS)
     if interactions is None:
-        there = ", ".join(sorted(path.name for path in folder.iterdir())[:10]) or "nothing"
-        raise BadValue(f"{folder} holds no interactions.csv (or {', '.join(f'.{s}' for s in tables.SUFFIXES[1:])}), only {there}. Name that file so.")
+        raise BadValue(_without_interactions(folder, table))
     known = columns.named(said)
     pairs = tables.opened(interactions, label=interactions.name)
     items = tables.opened(table, label=table.name) if table else None
@@ -95,6 +94,18 @@ def pull(
         _own_tables.read_into, request=request, tables=found, named=named, media=media, core=core, keep_all=keep_all_items, reporter=reporter
     )
     return catalogue.pulled(store_path, request, replace=replace, read=read)
+
+
+def _without_interactions(folder: Path, items: Path | None) -> str:
+    names = sorted(path.name for path in folder.iterdir())
+    others = [name for name in names if name.lower().endswith(tables.SUFFIXES) and not (items and name == items.name)]
+    endings, there = ", ".join(f".{suffix}" for suffix in tables.SUFFIXES[1:]), ", ".join(names[:10]) or "nothing"
+    what_next = (
+        f"Where {' or '.join(others[:5])} says who took what, rename it so."
+        if others
+        else "Put a table there that says who took what: a column of users and one of items."
+    )
+    return f"{folder} holds no interactions.csv (or {endings}), only {there}. {what_next}"
 
 
 def _check_folder(folder: Path) -> None:

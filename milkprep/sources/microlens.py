@@ -109,15 +109,22 @@ def _checked(files: Files, core: int) -> dict[str, Path]:
 def _opened(files: Files) -> Tables:
     labels = input_files.labels([files.pairs, *([files.titles] if files.titles else [])])
     pairs = _table(files.pairs, PAIR_COLUMNS, label=labels[0])
-    pair_columns = columns.assigned(files.pairs, pairs.columns, roles=columns.INTERACTION_ROLES, said={}, required=("user", "item"))
+    pair_columns = columns.assigned(
+        files.pairs, pairs.columns, roles=columns.INTERACTION_ROLES, said={}, required=("user", "item"), advice=_advice(PAIR_COLUMNS)
+    )
     if not files.titles:
         return Tables(pairs, pair_columns)
     titles = _table(files.titles, TITLE_COLUMNS, label=labels[1])
     if titles.layout:
         titles = replace(titles, layout=replace(titles.layout, last_takes_rest=len(titles.columns) == len(TITLE_COLUMNS)))
-    return Tables(
-        pairs, pair_columns, titles, columns.assigned(files.titles, titles.columns, roles=columns.ITEM_ROLES, said={}, required=("item", "title"))
+    title_columns = columns.assigned(
+        files.titles, titles.columns, roles=columns.ITEM_ROLES, said={}, required=TITLE_COLUMNS, advice=_advice(TITLE_COLUMNS)
     )
+    return Tables(pairs, pair_columns, titles, title_columns)
+
+
+def _advice(usual: tuple[str, ...]) -> str:
+    return f"Let the first line name the columns {','.join(usual)}, or leave it out where they are in this order."
 
 
 def _table(path: Path, usual: tuple[str, ...], *, label: str) -> Table:

@@ -120,7 +120,8 @@ def pull_folder(
             raise SourceError(f"{folder} holds no .inter file with user_id:token and item_id:token. Name another layout, or leave --layout out.")
         return _layout_recbole.pull(store_path, folder, modality=embeds, core=core, replace=replace, reporter=reporter)
     found = _layouts.find(folder, layout=layout, variant=variant, split_name=split_name)
-    return _pull_files(store_path, found, table=None, core=core, replace=replace, reporter=reporter, notes=(found.told, *found.notes))
+    notes = (found.told, *found.notes, *_layouts.not_read(folder, found.paths, notes=found.notes, store=store_path))
+    return _pull_files(store_path, found, table=None, core=core, replace=replace, reporter=reporter, notes=notes)
 
 
 @dataclass(frozen=True, slots=True)

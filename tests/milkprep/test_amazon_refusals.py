@@ -18,6 +18,10 @@ REVIEW_2014 = json.dumps({"reviewerID": "U1", "asin": "0001", "helpful": [0, 0],
 METADATA_2023 = json.dumps({"parent_asin": "I1", "title": "A", "images": [], "categories": []}).encode()
 REVIEW_2023 = json.dumps({"parent_asin": "I1", "asin": "I1", "user_id": "U1", "rating": 5.0, "timestamp": 1_588_687_728_923}).encode()
 GOOD_ITEMS, GOOD_REVIEWS = [metadata()], [review()]
+MIXED_2014_2018 = (
+    r"meta\.json\.gz looks like Amazon 2014 metadata, and .*reviews\.json\.gz like Amazon 2018 reviews: the two must be of one release\. "
+    r"Name the metadata of 2018, or the reviews of 2014\."
+)
 
 
 @pytest.mark.parametrize(
@@ -27,11 +31,11 @@ GOOD_ITEMS, GOOD_REVIEWS = [metadata()], [review()]
         ([REVIEW_2014], [LITERAL_2014], r"reviews\.json\.gz looks like Amazon 2014 metadata, not reviews.*may be swapped"),
         ([REVIEW_2023], [METADATA_2023], r"reviews\.json\.gz looks like Amazon 2023 metadata, not reviews.*may be swapped"),
         (GOOD_REVIEWS, GOOD_REVIEWS, r"meta\.json\.gz looks like Amazon 2018 reviews, not Amazon 2018 metadata.*may be swapped"),
-        ([LITERAL_2014] * 3, GOOD_REVIEWS, r"meta\.json\.gz looks like Amazon 2014 metadata, not Amazon 2018 metadata\. Say --release 2014"),
+        ([LITERAL_2014] * 3, GOOD_REVIEWS, MIXED_2014_2018),
         ([json.dumps(eval(LITERAL_2014)).encode()], GOOD_REVIEWS, "looks like Amazon 2014 metadata"),
-        (GOOD_ITEMS, [REVIEW_2014], "looks like Amazon 2018 metadata, not Amazon 2014 metadata.*must be of one"),
+        (GOOD_ITEMS, [REVIEW_2014], "looks like Amazon 2018 metadata, and .* like Amazon 2014 reviews: the two must be of one release"),
         ([METADATA_2023], GOOD_REVIEWS, "looks like Amazon 2023 metadata"),
-        (GOOD_ITEMS, [REVIEW_2023], "looks like Amazon 2018 metadata, not Amazon 2023 metadata"),
+        (GOOD_ITEMS, [REVIEW_2023], "looks like Amazon 2018 metadata, and .* like Amazon 2023 reviews"),
         ([b"a,b,c", b"", b"1,2,3"], GOOD_REVIEWS, r"None of the first 2 lines of .*meta\.json\.gz is Amazon 2018 metadata; the first begins 'a,b,c'"),
         ([b""], GOOD_REVIEWS, "None of the first 0 lines"),
         (GOOD_ITEMS, [b"[" * 100_000], r"is Amazon reviews of a release that is known.*Name the right file with --reviews"),
@@ -56,6 +60,12 @@ def test_a_wrong_release_is_named_as_such_and_the_right_one_is_recognised(tmp_pa
     with pytest.raises(SourceError, match=rf"looks like Amazon {release} metadata, not Amazon {said} metadata\. Say --release {release}"):
         pull_amazon(tmp_path, *FILES[release], release=said)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["meta.json.gz", "reviews.json.gz"]
+
+
+@pytest.mark.parametrize("said", [None, *FILES])
+def test_files_of_two_releases_are_both_named_whichever_release_is_asked_for(tmp_path, said):
+    with pytest.raises(SourceError, match=MIXED_2014_2018):
+        pull_amazon(tmp_path, FILES[2014][0], FILES[2018][1], release=said)
 
 
 def test_what_a_file_is_shows_beyond_its_first_gzip_member(tmp_path):

@@ -110,7 +110,8 @@ def test_the_same_again_changes_nothing_and_another_content_or_column_is_another
         ({"interactions": "user,item\n"}, SourceError, "names its columns but holds no row"),
         ({"items": "item,title\n"}, SourceError, "names its columns but holds no row"),
         ({"interactions": "u1,a\nu2,b\n"}, SourceError, "the first line has to name the columns"),
-        ({"interactions": None}, BadValue, r"holds no interactions.csv .*only items.csv"),
+        ({"interactions": None}, BadValue, r"holds no interactions.csv .*only items.csv. Put a table there that says who took what"),
+        ({"interactions": gzip.compress(own_folders.PAIRS.encode() * 999, mtime=0)[:20]}, SourceError, "ends before the first line"),
         ({"interactions": "user,item\n,a\n"}, DataError, "No interaction is left"),
         ({"interactions": gzip.compress(own_folders.PAIRS.encode() * 999, mtime=0)[:-9]}, SourceError, "cut short"),
     ],
@@ -119,6 +120,14 @@ def test_a_folder_that_cannot_be_a_catalogue_is_refused_and_nothing_is_stored(tm
     with pytest.raises(error, match=words):
         pull(tmp_path, write(tmp_path / "shop", **files))
     assert not (tmp_path / "s.duckdb").exists()
+
+
+def test_a_table_under_another_name_is_named_when_the_interactions_are_missing(tmp_path):
+    shop = write(tmp_path / "shop", interactions=None)
+    (shop / "orders.csv").write_text(own_folders.PAIRS)
+    (shop / "readme.txt").write_text("hello")
+    with pytest.raises(BadValue, match=r"only items.csv, orders.csv, readme.txt. Where orders.csv says who took what, rename it so"):
+        pull(tmp_path, shop)
 
 
 def test_an_archive_and_a_file_are_no_folder(tmp_path):

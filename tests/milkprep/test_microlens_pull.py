@@ -116,3 +116,15 @@ def test_a_first_row_that_repeats_itself_is_no_header_with_a_fault(tmp_path):
     pull(tmp_path, folder)
     assert table(tmp_path, "SELECT item_key, title FROM items") == [("10", "no, no, no")]
     assert table(tmp_path, "SELECT user_key FROM users") == [("10",), ("11",)]
+
+
+def test_columns_that_are_missing_are_asked_for_without_a_flag_that_is_not_there(tmp_path):
+    folder = write(tmp_path / "ml", pairs="item,when\n10,1\n")
+    with pytest.raises(
+        SourceError, match=r"no column that looks like a user. It has: 'item', 'when'. Let the first line name the columns user,item,time"
+    ) as told:
+        pull(tmp_path, folder)
+    assert "--columns" not in str(told.value)
+    folder = write(tmp_path / "other", titles="item,words\n10,A\n")
+    with pytest.raises(SourceError, match="name the columns item,title, or leave it out where they are in this order"):
+        pull(tmp_path, folder)

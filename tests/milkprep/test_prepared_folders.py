@@ -164,3 +164,26 @@ def test_an_imported_split_that_no_longer_fits_is_not_to_be_drawn_again(tmp_path
         store.run("UPDATE splits SET catalogue_fingerprint = 'of another catalogue'")
     with pytest.raises(Stale, match="It came with its dataset: pull that into a new store"):
         bundle.read(tmp_path / "s.duckdb", split="imported")
+
+
+@pytest.mark.parametrize(
+    ("write", "names"), [(mmrec, "covers, image_features.h5, title.csv"), (lattice, "covers, image_features.h5, new_items.npy, title.csv")]
+)
+def test_what_lies_in_the_folder_and_was_not_read_is_named(tmp_path, write, names):
+    folder = write(tmp_path / "d")
+    for name in ("title.csv", "image_features.h5", ".hidden", "new_items.npy"):
+        (folder / name).write_bytes(b"x")
+    (folder / "covers").mkdir()
+    report = prepared.pull_folder(folder / "s.duckdb", folder, reporter=Silent())
+    assert report.notes[-1] == f"Not read: {names}."  # neither the store itself nor what another note tells
+    assert prepared.pull_folder(folder / "s.duckdb", folder, reporter=Silent()).notes == report.notes
+
+
+def test_a_folder_that_is_read_whole_names_nothing_else_and_a_long_list_is_cut(tmp_path):
+    folder = lattice(tmp_path / "d")
+    report = prepared.pull_folder(tmp_path / "s.duckdb", folder, reporter=Silent())
+    assert not any(note.startswith("Not read") for note in report.notes)
+    for n in range(33):
+        (folder / f"x{n:02d}").write_bytes(b"x")
+    report = prepared.pull_folder(tmp_path / "t.duckdb", folder, reporter=Silent())
+    assert report.notes[-1].endswith("x29 and 3 more.")
