@@ -31,6 +31,8 @@ ITEM_ROLES: Mapping[str, Sequence[str]] = {
 #: Roles whose value may be several, in a list or separated by `|`.
 LISTS = ("categories", "image", "audio", "video")
 ALIASES = {"category": "categories", "images": "image", "videos": "video", "name": "title", "text": "description", "time": "timestamp"}
+#: One ROLE=COLUMN of several, and a quoted name in it; a lone quote means itself.
+PART, QUOTED = re.compile(r'(?:[^,"]|"[^"]*"|")+'), re.compile(r'"[^"]+"')
 ROLES = tuple(dict.fromkeys([*INTERACTION_ROLES, *ITEM_ROLES]))
 
 
@@ -38,14 +40,15 @@ def named(given: Sequence[str]) -> dict[str, list[str]]:
     """What `--columns item=sku,user=customer` says: names of columns by role; a role may be named once for each file.
 
     Args:
-        given: the values of the flag; each may hold several, separated by commas.
+        given: the values of the flag; each may hold several, separated by commas. Names with a comma in them stand in double quotes.
 
     Raises:
         BadValue: if a part is not ROLE=COLUMN, or there is no such role.
     """
     found: dict[str, list[str]] = {}
-    for part in (part for text in given for part in text.split(",") if part.strip()):
+    for part in (part for text in given for part in PART.findall(text) if part.strip()):
         role, equals, column = (piece.strip() for piece in part.partition("="))
+        column = column[1:-1] if QUOTED.fullmatch(column) else column
         role = ALIASES.get(role.lower(), role.lower())
         if not equals or not column:
             raise BadValue(f"--columns {part.strip()!r} is not ROLE=COLUMN, e.g. item=sku.")

@@ -18,6 +18,9 @@ app = typer.Typer(help="Bring raw data into a store: users, items, interactions,
 
 Core = Annotated[int, typer.Option(min=0, help="Drop users and items with fewer interactions, again and again until none is left; 0 keeps all.")]
 Replace = Annotated[bool, typer.Option("--replace", help="Take the place of what the store holds; vectors of unchanged content stay.")]
+COLUMNS_HELP = (
+    "ROLE=COLUMN where a guess is wrong: item=sku,user=customer,... A name that holds a comma stands in double quotes: 'title=\"name, long\"'."
+)
 
 
 @app.command(epilog="Example: python cli.py pull amazon --metadata meta.json.gz --reviews reviews.json.gz --store gifts.duckdb")
@@ -138,7 +141,7 @@ def folder(
     directory: Annotated[
         Path, typer.Argument(help="Folder with interactions.csv (tsv, jsonl, parquet), perhaps items.csv, images/, audio/, video/.")
     ],
-    columns: Annotated[list[str] | None, typer.Option(help="ROLE=COLUMN where a guess is wrong: item=sku,user=customer,title=name,...")] = None,
+    columns: Annotated[list[str] | None, typer.Option(help=COLUMNS_HELP)] = None,
     store: StorePath = DEFAULT_STORE,
     core: Core = 0,
     only_interacted: Annotated[bool, typer.Option("--only-interacted", help="Drop items nobody interacted with.")] = False,

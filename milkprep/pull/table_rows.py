@@ -23,6 +23,8 @@ ITEMS_TABLE = "the items table"
 TEXT_ROLES, CATEGORIES = ("item", "title", "description", "brand"), "categories"
 LARGEST_RATING = 3.4e38  # of float32
 SHOWN_CHARACTERS = 40
+#: How other programs write that a number or a time is not known; Parquet and JSON have a null for it.
+UNKNOWN = r"(?i)^(?:na|n/a|nan|nat|null|none)$"
 NO_TIME = "timestamp '{}' is no time: seconds or milliseconds since 1970, or a date like 2024-12-31"
 
 
@@ -59,7 +61,7 @@ def stage_pairs(store: Store, table: Table, columns: Mapping[str, str], *, repor
             progress.note(f"{n_rows:,} rows")
             done = batch.bytes_read
     rejects.flush()
-    _refuse_empty(table, n_rows)
+    refuse_empty(table, n_rows)
     return n_rows, units
 
 
@@ -91,7 +93,7 @@ def stage_items(store: Store, table: Table, columns: Mapping[str, str], *, repor
             progress.advance(batch.bytes_read - done)
             done = batch.bytes_read
     rejects.flush()
-    _refuse_empty(table, n_rows)
+    refuse_empty(table, n_rows)
     return n_rows
 
 
@@ -116,8 +118,9 @@ def _pairs(raw: pl.DataFrame, columns: Mapping[str, str], *, all_read: bool) -> 
         pl.col(LINE).alias("line"),
         *(pl.col(columns[role]).str.strip_chars().alias(role) if role in columns else pl.lit("").alias(role) for role in roles),
     )
-    number = pl.col("rating").cast(pl.Float64, strict=False)
     digest = texts.drop("line").hash_rows().reinterpret(signed=True) if all_read else texts["line"]  # as of items
+    texts = texts.with_columns(pl.col("rating", "timestamp").str.replace(UNKNOWN, ""))
+    number = pl.col("rating").cast(pl.Float64, strict=False)
     frame = texts.with_columns(number.alias("number"), digest.alias("digest"), *timestamps.parsed(texts["timestamp"]))
     bad_rating = (pl.col("rating") != "") & ~(pl.col("number").abs() <= LARGEST_RATING).fill_null(value=False)
     bad_time = (pl.col("timestamp") != "") & pl.col("seconds").is_null()
@@ -151,6 +154,11 @@ def _reject(store: Store, refused: pl.DataFrame, *, source: str) -> None:
     store.append("staged_rejects", refused.with_columns(shown, source=pl.lit(source)).select(list(REJECT_SCHEMA)))
 
 
-def _refuse_empty(table: Table, n_rows: int) -> None:
+def refuse_empty(table: Table, n_rows: int) -> None:
+    """Refuse a table without a row.
+
+    Raises:
+        SourceError: naming it.
+    """
     if not n_rows:
         raise SourceError(f"{table.path} names its columns but holds no row. Check that it was written whole.")

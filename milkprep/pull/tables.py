@@ -22,7 +22,9 @@ from milkprep.pull.staging import BLANK
 from schemas.contracts import RejectReason
 from schemas.errors import BadValue, SourceError
 
+#: What separates values by the end of a name; and what else may, where that leaves the first line in one piece.
 SEPARATORS = {"csv": ",", "tsv": "\t"}
+OTHER_SEPARATORS = (";", "\t", ",")
 FORMATS = ("csv", "tsv", "jsonl", "parquet")
 SUFFIXES = (*FORMATS, *(f"{form}.gz" for form in FORMATS if form != "parquet"))
 BATCH_ROWS = 50_000
@@ -99,7 +101,11 @@ def opened(path: Path, *, label: str, headed: bool = True) -> Table:
         return Table(path, label, form, tuple(names))
     if form == "jsonl":
         return Table(path, label, form, tuple(_keys_of(path)))
-    names, n_lines = delimited.header_of(path, separator=SEPARATORS[form], unique=headed)
+    for separator in (SEPARATORS[form], *OTHER_SEPARATORS):
+        names, n_lines = delimited.header_of(path, separator=separator, unique=headed)
+        if len(names) > 1:
+            return Table(path, label, form, tuple(names), Layout(separator, tuple(names), header_lines=n_lines))
+    names, n_lines = delimited.header_of(path, separator=SEPARATORS[form])
     return Table(path, label, form, tuple(names), Layout(SEPARATORS[form], tuple(names), header_lines=n_lines))
 
 
@@ -248,5 +254,5 @@ def _parquet_rows(path: Path, columns: Sequence[str]) -> Generator[Rows]:
                 n_rows += frame.height
                 yield Rows(frame.with_columns(lines), (), size * n_rows // total)
         except (pa.ArrowException, OSError, ValueError) as error:
-            place = f"after row {n_rows}" if n_rows else "before the first row"
+            place = f"after row {n_rows}" if n_rows else "from the first row on"
             raise SourceError(f"{path} is damaged: it cannot be read {place} ({error}). Write it again.") from error

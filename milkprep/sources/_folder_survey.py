@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from milkprep.pull import column_media, media_folder, tables
+from milkprep.pull import column_media, media_folder, table_rows, tables
 from milkprep.pull.delimited import LINE
 from milkprep.pull.tables import Table
 from milkprep.sources._own_tables import Tables
@@ -48,13 +48,14 @@ def survey(folder: Path, found: Tables) -> Survey:
         found: its tables.
 
     Raises:
-        SourceError: if a table is damaged in the lines that are looked at.
+        SourceError: if a table holds no row, or is damaged in the lines that are looked at.
     """
     rows: list[tuple[str, int, str]] = []
     key_sets = []
     for table, roles in ((found.items, found.item_columns), (found.interactions, found.pair_columns)):
         if table:
             keys, n_rows, n_refused, whole = _keys(table, roles["item"])
+            table_rows.refuse_empty(table, n_rows)
             key_sets.append(keys)
             seen = "" if whole else f" among the first {n_rows:,}"
             rows.append((table.label, n_rows - n_refused, f"rows{seen}"))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from milkprep.pull import catalogue, column_media, items, pairs, table_rows
+from milkprep.pull import tables as own_tables
 from milkprep.pull.column_media import ColumnMedia
 from milkprep.pull.input_files import PullRequest
 from milkprep.pull.media_folder import MediaFolder
@@ -15,6 +16,8 @@ from milkprep.pull.timestamps import DATES
 from schemas.contracts import Modality
 from schemas.reporting import Reporter
 from schemas.store import Store
+
+SEPARATOR_NAMES = {";": "semicolons", "\t": "tabs", ",": "commas"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,9 @@ def _notes(tables: Tables, units: Counter[str]) -> list[tuple[Table | None, str]
 def _taken(table: Table, columns: Mapping[str, str]) -> str:
     unused = [name for name in table.columns if name not in columns.values()]
     said = ", ".join(f"{role} is {name!r}" for role, name in columns.items())
-    return f"{table.label}: {said}" + (f"; not used: {', '.join(map(repr, unused[:20]))}." if unused else ".")
+    separator = table.layout.separator if table.layout else ""
+    cut = "" if separator == own_tables.SEPARATORS.get(table.form, "") else f" (values separated by {SEPARATOR_NAMES[separator]})"
+    return f"{table.label}{cut}: {said}" + (f"; not used: {', '.join(map(repr, unused[:20]))}." if unused else ".")
 
 
 def _times(units: Counter[str]) -> str:

@@ -59,6 +59,19 @@ def test_the_flag_takes_several_roles_and_a_role_twice():
 
 
 @pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('item="sku, own",user=who', {"item": ["sku, own"], "user": ["who"]}),
+        ('title = "a=b,c" ', {"title": ["a=b,c"]}),
+        ('title=5" disk,user=who', {"title": ['5" disk'], "user": ["who"]}),
+        ('title="sku"', {"title": ["sku"]}),
+    ],
+)
+def test_a_name_that_holds_a_comma_stands_in_quotes(text, said):
+    assert columns.named([text]) == said
+
+
+@pytest.mark.parametrize(
     ("text", "words"), [("item", "is not ROLE=COLUMN"), ("item=", "is not ROLE=COLUMN"), ("shop=x", "names no role. There are: user")]
 )
 def test_a_flag_that_says_nothing_is_refused(text, words):

@@ -72,6 +72,65 @@ def test_every_bad_row_is_a_reject_and_the_counts_add_up(tmp_path):
     assert details[8].startswith("timestamp 'soon' is no time")
 
 
+UNKNOWN = {
+    "csv": "user,item,rating,time\nu1,a,NA,2020-01-01\nu2,a,nan,NaT\nu3,a,,null\nu4,a,2,N/A\n",
+    "jsonl": '{"user":"u1","item":"a","rating":null,"time":"2020-01-01"}\n{"user":"u2","item":"a"}\n'
+    '{"user":"u3","item":"a","rating":"None"}\n{"user":"u4","item":"a","rating":2}\n',
+}
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
+def test_a_rating_or_a_time_that_is_not_known_costs_no_row_whatever_the_format(tmp_path, form):
+    shop = write(tmp_path / "shop", interactions=UNKNOWN.get(form), items=None, suffix=form)
+    if form == "parquet":
+        rows = {"user": ["u1", "u2", "u3", "u4"], "item": ["a"] * 4, "rating": [float("nan"), None, float("nan"), 2.0]}
+        pl.DataFrame({**rows, "time": [datetime(2020, 1, 1), None, None, None]}).write_parquet(shop / "interactions.parquet")
+    pull(tmp_path, shop)
+    assert table(tmp_path, "SELECT user_key, rating, timestamp FROM interactions JOIN users USING (user_idx) ORDER BY 1") == [
+        ("u1", None, datetime(2020, 1, 1)), ("u2", None, None), ("u3", None, None), ("u4", 2.0, None),
+    ]  # fmt: skip
+    assert rejects(tmp_path) == []
+
+
+@pytest.mark.parametrize(("separator", "words"), [(";", "semicolons"), ("\t", "tabs")])
+def test_another_separator_than_the_name_says_is_recognised_and_told(tmp_path, separator, words):
+    items = f'item{separator}title\na{separator}"Apples, green, red"\nb{separator}"Bread{separator}"\n'
+    report = pull(tmp_path, write(tmp_path / "shop", items=items, interactions=own_folders.PAIRS.replace(",", separator)))
+    assert table(tmp_path, "SELECT item_key, title FROM items ORDER BY 1") == [
+        ("a", "Apples, green, red"),
+        ("b", f"Bread{separator}".strip()),
+    ]
+    assert [note.partition(":")[0] for note in report.notes] == [f"{name}.csv (values separated by {words})" for name in ("items", "interactions")]
+
+
+def test_a_column_name_that_holds_a_semicolon_stays_one_where_commas_separate(tmp_path):
+    pull(tmp_path, write(tmp_path / "shop", items='item,"title; long"\na,A\nb,B\n'), said=("title=title; long",))
+    assert table(tmp_path, "SELECT title FROM items ORDER BY item_idx") == [("A",), ("B",)]
+
+
+def test_a_table_of_one_column_is_read_as_it_is(tmp_path):
+    pull(tmp_path, write(tmp_path / "shop", items="item\na\nc\n"))
+    assert table(tmp_path, "SELECT item_key, in_metadata FROM items ORDER BY 1") == [("a", True), ("b", False), ("c", True)]
+
+
+def test_a_whole_number_of_json_lines_or_parquet_is_its_shortest_text_and_of_csv_the_text_it_is(tmp_path):
+    for form, keys in (("csv", ["7", "7.0"]), ("jsonl", ["7"]), ("parquet", ["7"])):
+        place = tmp_path / form
+        rows = {"csv": "user,item\nu,7\nv,7.0\n", "jsonl": '{"user":"u","item":7}\n{"user":"v","item":7.0}\n'}
+        shop = write(place / "shop", interactions=rows.get(form), items=None, suffix=form)
+        if form == "parquet":
+            pl.DataFrame({"user": ["u", "v"], "item": [7.0, 7.0]}).write_parquet(shop / "interactions.parquet")
+        pull(place, shop)
+        assert table(place, "SELECT item_key FROM items ORDER BY 1") == [(key,) for key in keys]
+
+
+@pytest.mark.parametrize("empty", ["items", "interactions"])
+def test_a_survey_of_a_table_without_rows_ends_as_the_pull_does(tmp_path, empty):
+    shop = write(tmp_path / "shop", **{empty: "user,item\n"})
+    with pytest.raises(SourceError, match=f"{empty}.csv names its columns but holds no row"):
+        _folder_survey.survey(shop, folder.look(shop))
+
+
 def test_a_core_is_kept_when_asked_for(tmp_path):
     pairs = "user,item\n" + "".join(f"u{u},{i}\n" for u in (1, 2) for i in "ab") + "u3,a\n"
     report = pull(tmp_path, write(tmp_path / "shop", interactions=pairs), core=2)

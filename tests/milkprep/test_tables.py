@@ -199,5 +199,5 @@ def test_what_a_csv_writer_writes_is_read_again(tmp_path_factory, rows):
 def test_texts_that_are_not_utf8_in_parquet_are_an_error_in_words(tmp_path):
     texts = pa.Array.from_buffers(pa.string(), 1, pa.array([b"\xff\xfe"]).buffers())
     pq.write_table(pa.table({"item": texts}), tmp_path / "items.parquet")
-    with pytest.raises(SourceError, match=r"items\.parquet is damaged: it cannot be read after row 0"):
+    with pytest.raises(SourceError, match=r"items\.parquet is damaged: it cannot be read from the first row on"):
         list(tables.read(tables.opened(tmp_path / "items.parquet", label="items.parquet"), columns=["item"]))
