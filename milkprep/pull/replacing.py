@@ -38,8 +38,8 @@ def differences(held: Mapping[str, Any], request: PullRequest) -> list[str]:
         return [f"this one is {request.source}"]
     before, words = json.loads(held["parameters"]), []
     for name, value in json.loads(json.dumps(dict(request.parameters))).items():
-        if before.get(name) != value and name != "names":
-            words.append(f"{name.replace('_', ' ')} was {_shown(before.get(name))} and is {_shown(value)}")
+        if name != "names":
+            words += _told(name.replace("_", " "), before.get(name), value)
     files = json.loads(held["inputs"])
     if len(files) != len(request.inputs):
         words.append(f"it was made from {', '.join(Path(file['path']).name for file in files)}")
@@ -52,8 +52,24 @@ def differences(held: Mapping[str, Any], request: PullRequest) -> list[str]:
     return words or ["pictures, sound or video beside the raw files changed"]
 
 
+def _told(name: str, before: object, now: object) -> list[str]:
+    """How a setting differs; of settings in settings each that does."""
+    if before == now:
+        return []
+    if not isinstance(before, dict) and not isinstance(now, dict):
+        return [f"{name} was {_shown(before)} and is {_shown(now)}"]
+    old, new = (value if isinstance(value, dict) else {} for value in (before, now))
+    if any(isinstance(value, dict) for value in (*old.values(), *new.values())):
+        return [words for part in {**old, **new} for words in _told(f"{name} of {part}", old.get(part), new.get(part))]
+    return [words for part in {**old, **new} for words in _told(f"{name}: {part.replace('_', ' ')}", old.get(part), new.get(part))]
+
+
 def _shown(value: object) -> str:
-    return "not set" if value is None else json.dumps(value) if isinstance(value, dict | list) else str(value)
+    if value is None:
+        return "not set"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return (", ".join(map(str, value)) or "none") if isinstance(value, list) else str(value)
 
 
 def clear(store: Store) -> Replaced:

@@ -173,7 +173,7 @@ def test_a_second_pull_of_the_same_content_changes_nothing(tmp_path):
 
 CHANGES = [
     ({"core": 1}, "core was 0 and is 1"),
-    ({"keep_all_items": True}, "keep all items was False and is True"),
+    ({"keep_all_items": True}, "keep all items was off and is on"),
     ({"reviews": [*GOOD_REVIEWS, review("U2")]}, r"reviews\.json\.gz has other content"),
 ]
 

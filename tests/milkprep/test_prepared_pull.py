@@ -222,7 +222,7 @@ def test_a_second_pull_changes_nothing_and_other_vectors_are_another_pull(tmp_pa
     again = pull_prepared(tmp_path, PAIRS, features={Modality.VISUAL: file})
     assert (first.changed, again.changed) == (True, False)
     assert again.steps.equals(first.steps)
-    with pytest.raises(DataError, match=r'already holds prepared, of another pull: features was \["visual"\] and is \["audio"\]'):
+    with pytest.raises(DataError, match=r"already holds prepared, of another pull: features was visual and is audio"):
         pull_prepared(tmp_path, PAIRS, features={Modality.AUDIO: file})
 
 

@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import numpy as np
+import own_folders
 import pytest
 from media_samples import gradient, write_picture
 from raw_files import metadata, pull_amazon, pull_files, pull_prepared, review, table, write_inter, write_vectors
 
 from milkprep import extract, splits
+from milkprep.pull import replacing
 from schemas.contracts import Modality, Setting
 from schemas.errors import DataError
 from schemas.reporting import Silent
@@ -48,6 +50,31 @@ def test_without_the_flag_it_is_refused_and_says_what_changed(tmp_path):
     with pytest.raises(DataError, match=r"already holds amazon-2018, of another pull: this one is prepared"):
         pull_prepared(tmp_path, [(0, 0)])
     assert catalogue(tmp_path) == before
+
+
+def test_other_columns_are_told_one_by_one_in_words(tmp_path):
+    shop = own_folders.write(tmp_path / "shop", items="sku,title,name\na,Apple,Pomme\nb,Bread,Pain\n", interactions="user,sku,n\nu,a,1\nu,b,2\n")
+    own_folders.pull(tmp_path, shop)
+    with pytest.raises(DataError) as told:
+        own_folders.pull(tmp_path, shop, said=("title=name,description=title", "rating=n"))
+    assert (
+        "another pull: columns of items: title was title and is name; columns of items: description was not set and is title; "
+        "columns of interactions: rating was not set and is n. To take"
+    ) in str(told.value)
+    assert "{" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "words"),
+    [
+        ([], ["visual", "text"], ["features was none and is visual, text"]),
+        (None, {"images": "/a", "audio": "/b"}, ["features: images was not set and is /a", "features: audio was not set and is /b"]),
+        ({"item_id": "x", "item_key": None}, {"item_id": "x", "item_key": "y"}, ["features: item key was not set and is y"]),
+        (1, 1, []),
+    ],
+)
+def test_settings_within_settings_are_told_in_words(before, now, words):
+    assert replacing._told("features", before, now) == words
 
 
 def test_the_catalogue_is_that_of_a_fresh_pull(tmp_path):
