@@ -29,6 +29,9 @@ ADDRESS = re.compile(r"https?://\S", re.IGNORECASE)
 OTHER_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://|(data|file|javascript):", re.IGNORECASE)
 DRIVE = re.compile(r"[a-z]:", re.IGNORECASE)
 NO_FILE, NOT_FETCHED = "there is no such file in the folder", "address not fetched"
+NO_ADDRESS, NOT_ORDINARY = "neither a path nor an http or https address", "not an ordinary file"
+#: Rules of the report that a reason of an asset counts for.
+COUNTED = {"media_outside": OUTSIDE, "media_not_there": NO_FILE, "media_no_address": NO_ADDRESS, "media_not_ordinary": NOT_ORDINARY}
 PLACEHOLDER, PLACEHOLDER_REASON = "no-img-sm", "only a 'no image' placeholder"
 SHOWN_CHARACTERS = 500
 SCHEMA = {
@@ -95,7 +98,7 @@ def located(value: str, *, root: Path) -> tuple[str, AssetStatus, str]:
     if ADDRESS.match(value):
         return (shown, AssetStatus.ABSENT, PLACEHOLDER_REASON) if PLACEHOLDER in value else (value, AssetStatus.NOT_FETCHED, NOT_FETCHED)
     if OTHER_ADDRESS.match(value):
-        return shown, AssetStatus.ABSENT, "neither a path nor an http or https address"
+        return shown, AssetStatus.ABSENT, NO_ADDRESS
     path = PurePosixPath(value.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or DRIVE.match(value) or "\0" in value:
         return shown, AssetStatus.ABSENT, OUTSIDE
@@ -103,14 +106,14 @@ def located(value: str, *, root: Path) -> tuple[str, AssetStatus, str]:
         if not is_inside(root / path, root):
             return shown, AssetStatus.ABSENT, OUTSIDE
         if not stat.S_ISREG((root / path).stat().st_mode):
-            return shown, AssetStatus.ABSENT, "not an ordinary file"
+            return shown, AssetStatus.ABSENT, NOT_ORDINARY
     except (OSError, ValueError):
         return shown, AssetStatus.ABSENT, NO_FILE
     return str((root / path).absolute()), AssetStatus.PENDING, NOT_READ
 
 
 def create_tables(store: Store) -> None:
-    """Make the temporary tables `column_media` and `named_media`, empty."""
+    """Make the temporary tables `column_media`, `named_media` and `unread_media`, empty."""
     store.run(_sql()["create"])
 
 
@@ -118,6 +121,7 @@ def stage(store: Store, *, from_columns: ColumnMedia, from_folders: MediaFolder)
     """Bring media into their temporary tables."""
     store.append("column_media", from_columns.named)
     store.append("named_media", from_folders.found)
+    store.append("unread_media", pl.DataFrame({"location": from_folders.unread}, schema={"location": pl.String}))
 
 
 def counts(store: Store) -> dict[str, int]:
@@ -125,8 +129,8 @@ def counts(store: Store) -> dict[str, int]:
     sql = _sql()
     return {
         "media_without_item": int(store.query(sql["count_without_item"]).item()),
-        "media_outside": int(store.query(sql["count_reason"], reason=OUTSIDE).item()),
-        "media_not_there": int(store.query(sql["count_reason"], reason=NO_FILE).item()),
+        "media_unknown_ending": int(store.query(sql["count_unread"]).item()),
+        **{rule: int(store.query(sql["count_reason"], reason=reason).item()) for rule, reason in COUNTED.items()},
     }
 
 

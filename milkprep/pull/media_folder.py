@@ -5,7 +5,7 @@ content of two modalities: a visual one, after the item's pictures, and its soun
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,10 +39,12 @@ class MediaFolder:
         found: one row a file, in the order of names: `item_key` (its name without suffix), `kind` (`images`, `audio`, `video`),
             `location` (absolute path), `content_sha256` (NULL where it cannot be read), `status`, `reason`.
         listing: kind, name and SHA-256 of each file, sorted; None for the digest of one that cannot be read.
+        unread: absolute paths of files whose names end in nothing that is known; hidden ones are not among them.
     """
 
     found: pl.DataFrame
     listing: list[list[str | None]]
+    unread: Sequence[str] = ()
 
     @property
     def files(self) -> pl.DataFrame:
@@ -101,7 +103,8 @@ def listed(places: Mapping[str, Path], *, within: Path | None = None, reporter: 
                 rows.append((entry.name.rpartition(".")[0], kind, str(Path(entry.path).absolute()), sha256, status.value, reason))
                 listing.append([kind, entry.name, sha256])
                 progress.advance()
-    return MediaFolder(pl.DataFrame(rows, schema=FOUND_SCHEMA, orient="row"), listing)
+    unread = [path for kind in SUFFIXES if kind in places for path in _unread(places[kind], kind=kind)]
+    return MediaFolder(pl.DataFrame(rows, schema=FOUND_SCHEMA, orient="row"), listing, unread)
 
 
 def is_inside(path: str | Path, folder: Path) -> bool:
@@ -120,8 +123,18 @@ def digest_of(file: Path) -> str | None:
 def files_in(folder: Path, *, kind: str) -> list[os.DirEntry[str]]:
     """Files of a kind in a folder, by name."""
     with os.scandir(folder) as entries:
-        found = [e for e in entries if e.name.rpartition(".")[2].lower() in SUFFIXES[kind] and _is_text(e.path) and e.is_file()]
+        found = [e for e in entries if _is_read(e.name, kind) and _is_text(e.path) and e.is_file()]
     return sorted(found, key=lambda entry: entry.name)
+
+
+def _unread(folder: Path, *, kind: str) -> list[str]:
+    with os.scandir(folder) as entries:
+        found = [e for e in entries if not _is_read(e.name, kind) and not e.name.startswith(".") and _is_text(e.path) and e.is_file()]
+    return sorted(str(Path(entry.path).absolute()) for entry in found)
+
+
+def _is_read(name: str, kind: str) -> bool:
+    return name.rpartition(".")[2].lower() in SUFFIXES[kind]
 
 
 def _is_text(name: str) -> bool:

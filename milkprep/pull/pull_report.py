@@ -29,8 +29,11 @@ RULES = {
     "scraped_title": "items taken whose title is scraped HTML, stored as missing",
     "not_in_metadata": "items taken that the metadata does not describe",
     "media_without_item": "media files that belong to no item taken",
+    "media_unknown_ending": "files in folders of media that are not read, as their names end in nothing that is known",
     "media_outside": "media refused: the path leads out of the folder",
     "media_not_there": "media that a table names and that are not there",
+    "media_no_address": "media that a table names by what is neither a path nor an http or https address",
+    "media_not_ordinary": "media that a table names and that are no ordinary files",
 }
 #: Rules that drop sound lines by the million, so that only their number is kept: no rows of `rejects`.
 COUNTED_ONLY = ("not_positive",)

@@ -187,6 +187,7 @@ def _pull(
     if media:
         store.append("staged_media", media.files)
         extra["media", "media_without_item"] = items.count_media_without_item(store)
+        extra["media", "media_unknown_ending"] = len(media.unread)
     if files.features:
         n_lines[files.features.label] = files.features.n_records
     write_items = partial(

@@ -8,9 +8,16 @@ CREATE OR REPLACE TEMP TABLE column_media (
 CREATE OR REPLACE TEMP TABLE named_media (
     item_key VARCHAR NOT NULL, kind VARCHAR NOT NULL, location VARCHAR NOT NULL, content_sha256 VARCHAR, status VARCHAR NOT NULL, reason VARCHAR NOT NULL
 );
+CREATE OR REPLACE TEMP TABLE unread_media (location VARCHAR NOT NULL);
 
 -- name: count_without_item
-SELECT count(*) AS n FROM named_media ANTI JOIN kept_items USING (item_key);
+-- Files in folders that neither the key of an item nor a column names.
+SELECT count(*) AS n FROM named_media ANTI JOIN kept_items USING (item_key)
+WHERE location NOT IN (SELECT location FROM column_media SEMI JOIN kept_items USING (line));
+
+-- name: count_unread
+-- Files whose endings are not read, unless a column names them: then they are.
+SELECT count(*) AS n FROM unread_media WHERE location NOT IN (SELECT location FROM column_media SEMI JOIN kept_items USING (line));
 
 -- name: count_reason
 SELECT (SELECT count(*) FROM column_media SEMI JOIN kept_items USING (line) WHERE reason = $reason)

@@ -35,6 +35,19 @@ def test_columns_come_first_then_files_named_by_key_then_videos_and_no_file_twic
     assert count(report, "media", "media_without_item") == 1
 
 
+def test_every_file_and_address_that_is_not_taken_is_counted_by_its_rule(tmp_path):
+    items = "item,image\na,images/shared.jpg|images/scan.bmp|ftp://shop.example/a.jpg|data:x\nb,pics|gone.jpg|../x.jpg\nc,images/of-c.jpg\n"
+    shop = write(tmp_path / "shop", items=items, interactions="user,item\nu,a\nu,b\n")
+    names = ("shared.jpg", "scan.bmp", "a.jpg", "stranger.jpg", "photo.tiff", "noending", ".hidden", "of-c.jpg")
+    media(shop, *(f"images/{name}" for name in names), "pics/x.jpg", "audio/a.txt", "video/stranger.mp4")
+    (shop / "images" / "folder").mkdir()
+    report = pull(tmp_path, shop)
+    counted = {"without_item": 2, "unknown_ending": 3, "no_address": 2, "not_ordinary": 1, "not_there": 1, "outside": 1}
+    assert {rule: count(report, "media", f"media_{rule}") for rule in counted} == counted
+    report = pull(tmp_path, shop, keep_all_items=False, replace=True)
+    assert count(report, "media", "media_without_item") == 3  # who names of-c.jpg is not taken
+
+
 def test_a_file_named_by_key_stands_for_the_addresses_of_its_item(tmp_path):
     shop = write(tmp_path / "shop", items="item,image\na,https://shop.example/a.jpg\nb,https://shop.example/b.jpg\n")
     media(shop, "images/a.jpg")
