@@ -2,12 +2,14 @@
 
 What has arrived lies in `<name>.part`; beside it `<name>.part.json` remembers which file that is the start of (its ETag or
 Last-Modified), so that a file that changed meanwhile is begun anew rather than glued together.
+
+A file is whole when the length that the server states has arrived, or the end of a chunked transfer (httpx2 raises where either is
+not reached); where a server gives neither, and simply closes, only a published length or checksum can tell.
 """
 
 import json
 import logging
 import os
-import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -26,13 +28,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Lengths and places that a file can have: `int` takes more digits and other ones.
-LENGTH = re.compile(r"[0-9]{1,18}")
 #: Tries without anything worth mentioning arriving; each that brings this much counts as a new start.
 TRIES, WORTH_BYTES = 6, 1 << 16
 #: Seconds over which a server has to bring `MIN_RATE` bytes a second on average.
 PATIENCE_S, MIN_RATE = 30.0, 1024
 MIB = 1 << 20
+UNBOUNDED = "the server does not say how long it is, so a file cut short would pass for a whole one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,8 @@ def fetch(
         `target`.
 
     Raises:
-        SourceError: if the file cannot be had, or is another than published. What has arrived is kept, and resumed by the next call.
+        SourceError: if the file cannot be had, is another than published, or could be cut short without anybody knowing: its length is
+            stated nowhere and its transfer has no end of its own. What has arrived is kept, and resumed by the next call.
     """
     from milkprep.media.transport import GuardedTransport, Timer
 
@@ -77,9 +79,8 @@ def fetch(
         logger.info("%s is there already", target)
         return target
     timer = Timer()
-    part = _Part(address, target, n_bytes)
-    with _in_words(address, target), GuardedTransport(timer=timer, allow_private=allow_private) as transport:
-        target.parent.mkdir(parents=True, exist_ok=True)
+    part = _Part(address, target, n_bytes, checked=sha256 is not None)
+    with _in_words(address, target), _folder(target.parent), GuardedTransport(timer=timer, allow_private=allow_private) as transport:
         with timer.limit(deadline_s or float("inf")), reporter.progress(target.name, total=None, unit="MiB") as progress:
             _tried(part, transport, timer, progress)
         part.verify(sha256)
@@ -100,8 +101,8 @@ def _tried(part: "_Part", transport: "BaseTransport", timer: "Timer", progress: 
     tries_at = {"start": 0, "bytes": 0}
 
     def pointless(n_tries: int) -> bool:
-        if part.received - tries_at["bytes"] >= WORTH_BYTES:
-            tries_at.update(start=n_tries, bytes=part.received)
+        if part.reached - tries_at["bytes"] >= WORTH_BYTES:
+            tries_at.update(start=n_tries, bytes=part.reached)
         return n_tries - tries_at["start"] >= TRIES
 
     retrying(left=timer.left, sleep=timer.sleep, fruitless=pointless)(part.continued, transport, timer, progress)
@@ -110,10 +111,10 @@ def _tried(part: "_Part", transport: "BaseTransport", timer: "Timer", progress: 
 class _Part:
     """A file under way."""
 
-    def __init__(self, address: str, target: Path, n_bytes: int | None) -> None:
-        self.address, self.target, self.n_bytes = address, target, n_bytes
+    def __init__(self, address: str, target: Path, n_bytes: int | None, *, checked: bool) -> None:
+        self.address, self.target, self.n_bytes, self.checked = address, target, n_bytes, checked
         self.file, self.note = target.with_name(f"{target.name}.part"), target.with_name(f"{target.name}.part.json")
-        self.received = 0  # by this process, whether or not it is still wanted
+        self.reached = 0  # the place in the file that this process came to; what is begun anew is no progress
 
     def continued(self, transport: "BaseTransport", timer: "Timer", progress: Progress) -> None:
         """Ask once for what is missing, and write what comes."""
@@ -144,27 +145,36 @@ class _Part:
         Raises:
             Failed: if it is no part of the file asked for, or of another length than published.
         """
-        from milkprep.media.answers import Failed, Transient
+        from milkprep.media.answers import Failed, Transient, content_range, place_in_file, validator
 
         if answer.headers.get("content-encoding", "identity") != "identity" and not self.target.name.endswith(".gz"):
             raise Failed("the server sends it in another encoding than asked for")
         if answer.status_code == 206 and started:
-            begin, total = _content_range(answer.headers.get("content-range", ""))
+            begin, total = content_range(answer.headers.get("content-range", ""))
             if begin != offset or (started.total is not None and total not in (None, started.total)):
                 self.forget()
                 raise Failed("the server sent another part than asked for; nothing of it was kept")
-            if (theirs := _validator(answer)) and theirs != started.validator:
+            if (theirs := validator(answer)) and theirs != started.validator:
                 self.forget()
                 raise Transient("the file changed on the server while it was fetched; it is begun anew")
+            if total is None and started.total is None and not self._is_verified:
+                self.forget()
+                raise Failed(UNBOUNDED)
             return started.total if total is None else total, offset
         if answer.status_code != 200:
             raise Failed(f"the server gives an answer nobody asked for (HTTP {answer.status_code})", status=answer.status_code)
-        length = answer.headers.get("content-length", "")
-        total = _number(length)
+        total = place_in_file(answer.headers.get("content-length", ""))
         if total is not None and self.n_bytes not in (None, total):
             raise Failed(f"it has {total} bytes there, not the {self.n_bytes} that are published")
-        self._begin(_Started(self.address, _validator(answer), total))
+        if total is None and not self._is_verified and answer.headers.get("transfer-encoding", "").lower() != "chunked":
+            raise Failed(UNBOUNDED)
+        self._begin(_Started(self.address, validator(answer), total))
         return total, 0
+
+    @property
+    def _is_verified(self) -> bool:
+        """Whether a published length or checksum tells a whole file from one that was cut short."""
+        return self.checked or self.n_bytes is not None
 
     def _begin(self, started: _Started) -> None:
         """Nothing of a file before stays; the note is there before the first byte."""
@@ -181,7 +191,7 @@ class _Part:
                 file.write(block)
                 offset += len(block)
                 progress.advance(offset // MIB - (offset - len(block)) // MIB)
-                self.received += len(block)
+                self.reached = max(self.reached, offset)
                 arrived += len(block)
                 if self.n_bytes is not None and offset > self.n_bytes:
                     raise Failed(f"it has more than the {self.n_bytes} bytes that are published")
@@ -204,9 +214,9 @@ class _Part:
 
     def _compare_with_end(self, answer: "Response", started: _Started | None, offset: int) -> None:
         """A server asked for what lies behind the end says so; all is there if that is where the part ends."""
-        from milkprep.media.answers import Transient
+        from milkprep.media.answers import Transient, content_range
 
-        _, total = _content_range(answer.headers.get("content-range", ""))
+        _, total = content_range(answer.headers.get("content-range", ""))
         if started is None or total != offset or started.total not in (None, total):
             self.forget()
             raise Transient("the server has another file than what was begun", status=416)
@@ -248,23 +258,18 @@ def _blocks(answer: "Response") -> Iterator[bytes]:
     yield from answer.stream  # type: ignore[misc]  # the stream of a synchronous transport
 
 
-def _validator(answer: "Response") -> str:
-    """What tells this file from another at its address; empty where the server gives nothing that does (RFC 9110, 13.1.5)."""
-    tag = str(answer.headers.get("etag", ""))
-    return str(answer.headers.get("last-modified", "")) if not tag or tag.startswith("W/") else tag
-
-
-def _content_range(header: str) -> tuple[int | None, int | None]:
-    """First byte and length of the whole in `bytes 5-9/20`, `bytes 5-9/*` or `bytes */20`."""
-    unit, _, rest = header.strip().partition(" ")
-    span, _, total = rest.partition("/")
-    first = span.partition("-")[0]
-    return (_number(first), _number(total)) if unit == "bytes" else (None, None)
-
-
-def _number(text: str) -> int | None:
-    """A length or place in a file, None where it is none that a file can have."""
-    return int(text) if LENGTH.fullmatch(text) else None
+@contextmanager
+def _folder(folder: Path) -> Iterator[None]:
+    """A folder that is made, and taken away again with those above it where nothing came to lie in it."""
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        for path in made:
+            with suppress(OSError):  # something lies in it
+                path.rmdir()
+        raise
 
 
 @contextmanager

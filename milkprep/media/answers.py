@@ -1,5 +1,6 @@
 """One question to a server: redirects followed within bounds, and every failure sorted into worth another try or not."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from tenacity import RetryCallState, Retrying
 
 MAX_REDIRECTS = 5
+#: Lengths and places that a file can have: `int` takes more digits and other ones.
+LENGTH = re.compile(r"[0-9]{1,18}")
 MOVED = (301, 302, 303, 307, 308)
 #: Of these the server says itself that another try is worth it.
 BUSY = (408, 425, 429)
@@ -132,6 +135,25 @@ def retry_after(value: str | None, *, now: datetime | None = None) -> float | No
         return None
     when = when if when.tzinfo else when.replace(tzinfo=UTC)
     return max(0.0, (when - (now or datetime.now(UTC))).total_seconds())
+
+
+def validator(answer: httpx2.Response) -> str:
+    """What tells this file from another at its address; empty where the server gives nothing that does (RFC 9110, 13.1.5)."""
+    tag = str(answer.headers.get("etag", ""))
+    return str(answer.headers.get("last-modified", "")) if not tag or tag.startswith("W/") else tag
+
+
+def content_range(header: str) -> tuple[int | None, int | None]:
+    """First byte and length of the whole in `bytes 5-9/20`, `bytes 5-9/*` or `bytes */20`."""
+    unit, _, rest = header.strip().partition(" ")
+    span, _, total = rest.partition("/")
+    first = span.partition("-")[0]
+    return (place_in_file(first), place_in_file(total)) if unit == "bytes" else (None, None)
+
+
+def place_in_file(text: str) -> int | None:
+    """A length or place in a file, None where it is none that a file can have."""
+    return int(text) if LENGTH.fullmatch(text) else None
 
 
 def retrying(*, left: Callable[[], float], sleep: Callable[[float], None], fruitless: Callable[[int], bool]) -> "Retrying":

@@ -190,7 +190,7 @@ def test_a_full_disk_is_said_and_leaves_no_final_file(tmp_path, monkeypatch):
     ],
 )  # fmt: skip
 def test_places_in_a_file_are_read_strictly(header, means):
-    assert download._content_range(header) == means
+    assert answers.content_range(header) == means
 
 
 def test_a_part_of_another_version_is_not_glued_on(tmp_path):
@@ -207,3 +207,60 @@ def test_a_part_that_says_no_length_does_not_end_the_file(tmp_path):
     with serve({"/file.gz": [Page(BODY, etag=TAG, cut_after=50_000), part, rest]}) as server:
         assert get(server, tmp_path / "file.gz").read_bytes() == BODY
         assert server.ranges == [None, "bytes=50000-", "bytes=70000-"]
+
+
+CHUNKED = {"Transfer-Encoding": "chunked"}
+
+
+def chunked(body: bytes, *, end: bytes = b"0\r\n\r\n") -> bytes:
+    return b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (body[:70_000], body[70_000:])) + end
+
+
+def test_a_connection_that_just_closes_does_not_make_a_file_whole(tmp_path):
+    with serve({"/file.gz": Page(BODY, length=-1, cut_after=100_000)}) as server:
+        with pytest.raises(SourceError, match="does not say how long it is, so a file cut short would pass for a whole one"):
+            get(server, tmp_path / "new" / "file.gz")
+        assert len(server.asked) == 1
+        assert only(tmp_path) == []
+        with pytest.raises(SourceError, match="another file than published"):
+            get(server, tmp_path / "file.gz", sha256=SHA256)
+        with pytest.raises(SourceError, match="100000 bytes, not the"):
+            get(server, tmp_path / "file.gz", n_bytes=len(BODY))
+    assert "file.gz" not in only(tmp_path)
+
+
+def test_a_file_without_a_length_is_taken_where_a_published_checksum_or_length_tells_that_it_is_whole(tmp_path):
+    with serve({"/file.gz": Page(BODY, length=-1)}) as server:
+        assert get(server, tmp_path / "a", sha256=SHA256).read_bytes() == BODY
+        assert get(server, tmp_path / "b", n_bytes=len(BODY)).read_bytes() == BODY
+
+
+def test_a_chunked_transfer_is_whole_when_its_end_has_come_and_not_before(tmp_path):
+    cut = Page(chunked(BODY, end=b""), headers=CHUNKED, length=-1)
+    with serve({"/file.gz": [cut, Page(chunked(BODY), headers=CHUNKED, length=-1)]}) as server:
+        assert get(server, tmp_path / "file.gz").read_bytes() == BODY
+        assert len(server.asked) == 2
+
+
+def test_a_part_of_a_file_whose_length_nobody_states_does_not_end_it(tmp_path):
+    begun = Page(chunked(BODY[:80_000], end=b""), headers=CHUNKED | {"ETag": TAG}, length=-1)
+    part = Page(BODY[80_000:90_000], status=206, headers={"Content-Range": "bytes 80000-89999/*", "ETag": TAG})
+    with serve({"/file.gz": [begun, part]}) as server, pytest.raises(SourceError, match="does not say how long it is"):
+        get(server, tmp_path / "file.gz")
+    assert only(tmp_path) == []
+
+
+def test_a_server_that_always_breaks_off_at_the_same_place_is_given_up(tmp_path):
+    with serve({"/file.gz": Page(BODY, cut_after=100_000)}) as server:
+        with pytest.raises(SourceError, match="connection broke off"):
+            get(server, tmp_path / "file.gz")
+        assert len(server.asked) == 1 + download.TRIES
+
+
+def test_folders_made_for_a_file_that_never_came_are_taken_away_again_and_others_are_not(tmp_path):
+    (tmp_path / "there").mkdir()
+    with serve({}) as server:
+        for target in (tmp_path / "s.raw" / "2018" / "file.gz", tmp_path / "there" / "new" / "file.gz"):
+            with pytest.raises(SourceError, match="404"):
+                get(server, target)
+    assert only(tmp_path) == ["there"]
