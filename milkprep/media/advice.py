@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from milkprep.media.addresses import INSIDE
-from milkprep.media.answers import UNREACHABLE
+from milkprep.media.answers import GIVEN_UP, UNREACHABLE
 from schemas.contracts import AssetStatus
 
 FAILED = (AssetStatus.FETCH_ERROR, AssetStatus.DECODE_ERROR)
@@ -18,7 +18,7 @@ def of_nothing(failures: Mapping[str, int]) -> str:
         failures: addresses that the run visited, by the reason in words.
     """
     n = sum(failures.values())
-    if set(failures) == {UNREACHABLE}:
+    if set(failures) <= {UNREACHABLE, GIVEN_UP} and UNREACHABLE in failures:
         return (
             f"Nothing was fetched: none of the {n} addresses could be reached. Is this machine connected? Proxies named in the environment "
             "are not used."

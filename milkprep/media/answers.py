@@ -27,6 +27,7 @@ FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
 #: A server that wants a longer pause than this is not waited for, in seconds.
 LONGEST_RETRY_AFTER_S = 300.0
 UNREACHABLE = "the server cannot be reached"
+GIVEN_UP = "not asked: too many addresses of its server in a row brought nothing"
 #: Seconds without a byte.
 TIMEOUT = {"connect": 10.0, "read": 20.0, "write": 20.0, "pool": 10.0}
 HEADERS = {"User-Agent": f"milkprep/{__version__}", "Accept": "*/*", "Accept-Encoding": "identity"}

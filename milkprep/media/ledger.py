@@ -17,7 +17,7 @@ from schemas.contracts import AssetStatus, Modality
 from schemas.reporting import Progress
 from schemas.store import Mode, Store
 
-#: Addresses read at a time.
+#: Addresses read at a time, about.
 PAGE = 20_000
 #: Addresses a transaction, and seconds after which fewer are written too; what a kill can lose.
 BATCH, BATCH_S = 5_000, 5.0
@@ -68,18 +68,15 @@ class Ledger:
                     reason = {"reason": NOT_FETCHED} if name.startswith("forget") else {}
                     store.run(self._sql[name], modality=self._modality, **reason)
                 store.run(self._sql["apply_known"], modality=self._modality)
-            n: int = store.query(self._sql["count_pending"], modality=self._modality)["n"].item()
-        return n
+            return self._n_pending(store)
 
     def pages(self) -> Iterator[list[str]]:
-        """Addresses that wait, each once, in an order that mixes hosts."""
-        place, location = 0, ""
-        while True:
+        """Addresses that wait, each once, in an order that mixes hosts; about `PAGE` a page, and no more pages than are asked for."""
+        with self._open("read") as store:
+            n_pages = max(1, -(-self._n_pending(store) // PAGE))
+        for number in range(n_pages):
             with self._open("read") as store:
-                page = store.query(self._sql["pending"], modality=self._modality, place=place, location=location, page=PAGE)
-            if page.is_empty():
-                return
-            place, location = page.row(-1)
+                page = store.query(self._sql["pending"], modality=self._modality, n_pages=n_pages, page=number)
             yield page["location"].to_list()
 
     def take(self, rows: Sequence[Visited], progress: Progress) -> None:
@@ -118,8 +115,10 @@ class Ledger:
             `status`, `reason`, `addresses`, `items`, runs before included, most frequent first; and the number that nobody has visited.
         """
         with self._open("read") as store:
-            n: int = store.query(self._sql["count_pending"], modality=self._modality)["n"].item()
-            return store.query(self._sql["summary"], modality=self._modality), n
+            return store.query(self._sql["summary"], modality=self._modality), self._n_pending(store)
+
+    def _n_pending(self, store: Store) -> int:
+        return int(store.query(self._sql["count_pending"], modality=self._modality)["n"].item())
 
     def _open(self, mode: Mode) -> Store:
         return Store(self._path, mode=mode, wait_s=PATIENCE_S)

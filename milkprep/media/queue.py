@@ -1,6 +1,6 @@
 """Addresses that wait, by host.
 
-A host is asked by a few threads at a time, rests when it asks for rest, and is given up when it cannot be reached.
+A host is asked by a few threads at a time, rests when it asks for rest, and is given up when it cannot be reached, is silent or stays busy.
 """
 
 import threading
@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from milkprep.media.transport import Timer
 
-#: A host that so many addresses in a row could not reach is not asked again in this run.
+#: A host from which so many addresses in a row got no answer, or one that it is busy, is not asked again in this run.
 GIVE_UP_AFTER = 20
 #: After so many answers a host that was busy may be asked by one thread more, up to the limit.
 RECOVERS_AFTER = 50
@@ -27,7 +27,7 @@ class _Host:
         self.name = name
         self.limit, self.active, self.answers = limit, 0, 0
         self.rests_until = 0.0
-        self.unreachable = 0
+        self.fruitless = 0
 
 
 class Turn:
@@ -142,9 +142,9 @@ class Queue:
             self._changed.notify()
 
     def answered(self, name: str) -> None:
-        """Note that a host answered."""
+        """Note that a host answered, be it with a refusal."""
         host = self._hosts[name]
-        host.unreachable = 0
+        host.fruitless = 0
         if host.limit < self._per_host:
             with self._changed:
                 host.answers += 1
@@ -158,14 +158,14 @@ class Queue:
             host.rests_until = max(host.rests_until, time.monotonic() + seconds)
             host.limit, host.answers = max(1, host.limit // 2), 0
 
-    def unreachable(self, name: str) -> None:
-        """Note that an address could not reach its host."""
+    def fruitless(self, name: str) -> None:
+        """Note that an address of a host was given up: it could not be reached, was silent or stayed busy."""
         with self._changed:
-            self._hosts[name].unreachable += 1
+            self._hosts[name].fruitless += 1
 
     def is_given_up(self, name: str) -> bool:
         """Whether asking a host has become pointless."""
-        return self._hosts[name].unreachable >= GIVE_UP_AFTER
+        return self._hosts[name].fruitless >= GIVE_UP_AFTER
 
     def _host(self, name: str) -> _Host:
         if name not in self._hosts:

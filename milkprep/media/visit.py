@@ -12,7 +12,7 @@ import httpx2
 
 from milkprep.media import answers
 from milkprep.media.addresses import PLACEHOLDER, Refused
-from milkprep.media.answers import UNREACHABLE, Failed, Transient
+from milkprep.media.answers import GIVEN_UP, Failed, Transient
 from milkprep.media.cache import START_BYTES, Cache
 from milkprep.media.inspectors import Arrived
 from milkprep.media.queue import Queue, Turn
@@ -105,7 +105,7 @@ class Visitor:
             try:
                 return self._asked_again(turn, transport, first)
             except Transient as failure:
-                self._queue.unreachable(turn.host)  # not there, silent or busy: whatever it is, it lasts
+                self._queue.fruitless(turn.host)  # not there, silent or busy: whatever it is, it lasts
                 if self._timer.left() <= 0 and not failure.unreachable:
                     raise Failed(f"it was not there within {self._deadline_s:g} seconds") from failure
                 raise
@@ -136,13 +136,17 @@ class Visitor:
                 raise _OnlyPlaceholder
             turn.move(url.host)
             if self._queue.is_given_up(url.host):
-                raise Failed(UNREACHABLE)
+                raise Failed(GIVEN_UP)
 
         try:
             with answers.ask(transport, turn.address, hop=hop) as answer:
                 self._queue.answered(turn.host)
                 return self._received(turn.address, answer)
-        except Transient as failure:
+        except Failed as failure:
+            if not isinstance(failure, Transient):
+                if failure.status is not None:
+                    self._queue.answered(turn.host)  # it refuses, and so it is there
+                raise
             if failure.status == 429 or failure.wait_s:
                 self._queue.rest(turn.host, min(failure.wait_s or answers.FIRST_WAIT_S, answers.LONGEST_RETRY_AFTER_S))
             raise

@@ -27,9 +27,10 @@ WHERE assets.modality = $modality AND assets.status = 'not_fetched' AND d.modali
 SELECT count(DISTINCT location) AS n FROM assets WHERE modality = $modality AND status = 'not_fetched';
 
 -- name: pending
--- The next addresses after one, in an order that mixes hosts.
-SELECT place, location FROM (SELECT DISTINCT hash(location) AS place, location FROM assets WHERE modality = $modality AND status = 'not_fetched')
-WHERE place > $place OR place = $place AND location > $location ORDER BY place, location LIMIT $page;
+-- One page of the addresses that wait, in an order that mixes hosts. An address is of the page that its hash says, so that nothing but
+-- the page is made distinct and sorted, and what is visited meanwhile moves no other.
+SELECT DISTINCT location, hash(location) AS place FROM assets
+WHERE modality = $modality AND status = 'not_fetched' AND hash(location) % $n_pages = $page ORDER BY place, location;
 
 -- name: record
 INSERT OR REPLACE INTO downloads

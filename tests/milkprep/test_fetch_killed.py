@@ -1,10 +1,14 @@
 """A run of fetch-media killed or stopped at any moment and started again ends with the very tables of one that was left alone."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +19,9 @@ from small_catalogue import query, violations, write_catalogue
 
 from schemas.contracts import Modality
 
-N, KILLS = 60, 4
-#: Fetches, two addresses at a time, and says when it begins and each time it writes.
+#: Kills at random moments, and processes that are being made ready beside the one that runs.
+N, KILLS, AHEAD = 60, 20, 2
+#: Fetches, two addresses at a time, once it is told to; says when it is ready and each time it writes.
 CHILD = """
 import sys
 from pathlib import Path
@@ -34,6 +39,7 @@ def announced(self):
 ledger.Ledger.write = announced
 options = fetch.FetchOptions(concurrency=2, per_host=2, allow_private=True, cache=Path(sys.argv[2]))
 print("ready", flush=True)
+sys.stdin.readline()
 report = fetch.fetch_media(Path(sys.argv[1]), modality=Modality.VISUAL, options=options, reporter=Silent())
 print("interrupted" if report.interrupted else "done", report.n_visited, report.n_left, flush=True)
 """
@@ -49,17 +55,48 @@ def server():
         yield server
 
 
-def start(path: Path) -> subprocess.Popen[str]:
+def prepare(path: Path) -> subprocess.Popen[str]:
+    """A process that has imported everything and waits for its start."""
     command = [sys.executable, "-c", CHILD, str(path), str(path.parent / "cache")]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2], env={**os.environ, "OMP_NUM_THREADS": "1"})
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, **pipes, cwd=Path(__file__).parents[2], env={**os.environ, "OMP_NUM_THREADS": "1"})
+
+
+def let_go(child: subprocess.Popen[str]) -> subprocess.Popen[str]:
     assert child.stdout.readline() == "ready\n"
+    child.stdin.write("go\n")
+    child.stdin.flush()
     return child
+
+
+def start(path: Path) -> subprocess.Popen[str]:
+    return let_go(prepare(path))
+
+
+@contextmanager
+def waiting(path: Path) -> Iterator[deque[subprocess.Popen[str]]]:
+    """Processes that wait for their start, as many as `AHEAD`; a reader takes one and puts another in its place."""
+    children = deque(prepare(path) for _ in range(AHEAD))
+    try:
+        yield children
+    finally:
+        for child in children:
+            child.kill()
+            child.communicate()
 
 
 def catalogue(folder: Path, server) -> Path:
     folder.mkdir()
     files = {Modality.VISUAL: {item: [server.address(f"/{item}")] for item in range(N)}}
     return write_catalogue(folder / "s.duckdb", [("a", None)] * N, files=files)
+
+
+def leave(path: Path, server) -> None:
+    """Put a fresh catalogue in the place of one that was fetched whole."""
+    for left in path.parent.iterdir():
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
+    path.parent.rmdir()
+    catalogue(path.parent, server)
 
 
 def contents(path: Path) -> list[list[tuple[object, ...]]]:
@@ -73,15 +110,22 @@ def contents(path: Path) -> list[list[tuple[object, ...]]]:
 def test_killed_at_random_moments_it_ends_as_if_it_had_been_left_alone(server, tmp_path):
     generator = np.random.default_rng(5)
     alone, killed = catalogue(tmp_path / "alone", server), catalogue(tmp_path / "killed", server)
+    begun = prepare(alone)
     started = time.monotonic()
-    assert start(alone).communicate(timeout=60)[0].split()[-3:] == ["done", str(N), "0"]
-    longest = time.monotonic() - started
-    for _ in range(KILLS):
-        child = start(killed)
-        time.sleep(generator.uniform(0, longest / 2))
-        child.kill()
-        child.communicate()
-        assert violations(killed) == {}
+    assert let_go(begun).communicate(timeout=60)[0].split()[-3:] == ["done", str(N), "0"]
+    longest, n_killed = time.monotonic() - started, 0
+    with waiting(killed) as children:
+        while n_killed < KILLS:
+            child = let_go(children.popleft())
+            children.append(prepare(killed))
+            time.sleep(generator.uniform(0, longest / 2))
+            child.kill()
+            child.communicate()
+            n_killed += child.returncode == -signal.SIGKILL
+            if not query(killed, "SELECT 1 FROM assets WHERE status = 'not_fetched' LIMIT 1"):  # nothing is left to be killed at: begin anew
+                assert contents(killed) == contents(alone)
+                leave(killed, server)
+    assert violations(killed) == {}
     assert start(killed).communicate(timeout=60)[0].split()[-3] == "done"
     assert contents(killed) == contents(alone)
     assert violations(killed) == {}

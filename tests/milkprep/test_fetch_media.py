@@ -5,6 +5,7 @@ import hashlib
 import struct
 import time
 import zlib
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,11 @@ from media_samples import gradient, tone, write_picture, write_wav
 from small_catalogue import query, violations, write_catalogue
 
 from milkprep.extract import extract
-from milkprep.media import answers, queue, transport
+from milkprep.media import answers, ledger, queue, transport
 from schemas.contracts import Modality
 from schemas.errors import BadValue, DataError, StoreError
 from schemas.reporting import Silent
+from schemas.store import Store
 
 NOTHING = "address not fetched"
 
@@ -212,7 +214,54 @@ def test_a_host_that_cannot_be_reached_is_given_up_and_others_are_not(tmp_path, 
             port = gone.server_address[1]
         path = catalogue(tmp_path, *(f"http://127.0.0.2:{port}/{n}" for n in range(40)), server.address("/a"))
         run(path, per_host=1)
-    assert states(path) == [("fetch_error", "the server cannot be reached")] * 40 + [("ok", None)]
+    assert states(path).pop() == ("ok", None)
+    reasons = Counter(reason for _, reason in states(path)[:-1])
+    assert set(reasons) == {"the server cannot be reached", answers.GIVEN_UP}
+    assert reasons["the server cannot be reached"] == 2
+
+
+@pytest.mark.parametrize(
+    ("page", "reason"),
+    [
+        (Page(status=503), "the server is busy or broken (HTTP 503)"),
+        (Page(delay_s=30), "it was not there within 0.2 seconds"),
+    ],
+    ids=["busy", "silent"],
+)
+def test_a_host_that_is_busy_or_silent_for_good_is_given_up_too(tmp_path, monkeypatch, page, reason):
+    monkeypatch.setattr(queue, "GIVE_UP_AFTER", 3)
+    with serve({f"/{n}": page for n in range(12)}) as server:
+        path = catalogue(tmp_path, *(server.address(f"/{n}") for n in range(12)))
+        run(path, concurrency=1, deadline_s=0.2 if page.delay_s else 60)
+        assert len(set(server.asked)) == 3
+    assert Counter(states(path)) == {("fetch_error", reason): 3, ("fetch_error", answers.GIVEN_UP): 9}
+
+
+@pytest.mark.parametrize("status", [200, 404, 403])
+def test_a_host_that_answers_now_and_then_is_not_given_up(tmp_path, monkeypatch, status):
+    monkeypatch.setattr(queue, "GIVE_UP_AFTER", 2)
+    add = queue.Queue.add
+    monkeypatch.setattr(queue.Queue, "add", lambda self, page: add(self, sorted(page, key=lambda address: int(address.rpartition("/")[2]))))
+    with serve({f"/{n}": Page(picture(), status=503 if n % 2 else status) for n in range(12)}) as server:
+        path = catalogue(tmp_path, *(server.address(f"/{n}") for n in range(12)))
+        run(path, concurrency=1)
+        assert len(set(server.asked)) == 12
+    assert answers.GIVEN_UP not in {reason for _, reason in states(path)}
+
+
+def test_every_address_that_waits_is_on_one_page_whatever_is_written_meanwhile(tmp_path, monkeypatch):
+    monkeypatch.setattr(ledger, "PAGE", 10)
+    addresses = [f"http://{host}.example/{n % 90}" for n in range(100) for host in "ab"]
+    path = catalogue(tmp_path, *addresses)
+    seen = []
+    for page in ledger.Ledger(path, Modality.VISUAL).pages():
+        seen.append(page)
+        with Store(path, mode="update") as store:  # as a run that has visited them
+            store.run("UPDATE assets SET status = 'absent', reason = 'x' WHERE list_contains($seen, location)", seen=page)
+    assert sorted(address for page in seen for address in page) == sorted(set(addresses))
+    assert len(seen) == 18
+    assert max(map(len, seen)) < 40
+    assert all(len({address[:8] for address in page}) == 2 for page in seen if len(page) > 9)  # hosts are mixed
 
 
 def test_options_out_of_range_and_texts_are_refused(tmp_path):

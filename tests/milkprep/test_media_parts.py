@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import zlib
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,13 +11,14 @@ import pytest
 from local_server import Page, serve
 from media_samples import write_picture
 
-from milkprep.media import inspectors
+from milkprep.media import answers, inspectors
 from milkprep.media.addresses import is_public
 from milkprep.media.answers import FIRST_WAIT_S, LONGEST_RETRY_AFTER_S, Transient, ask, retry_after, retrying
 from milkprep.media.cache import Cache, kind
 from milkprep.media.inspectors import Arrived, Inspectors
 from milkprep.media.queue import Queue
 from milkprep.media.transport import GuardedTransport, Stopped, Timer
+from milkprep.media.visit import Visitor
 from schemas.contracts import AssetStatus, Modality
 
 INSIDE = [
@@ -98,10 +100,10 @@ def test_what_a_dead_run_left_is_removed_and_what_a_live_one_holds_is_not(tmp_pa
 class Decoding:
     """A decoding process under a thread's care, and what it said of each content."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, modality: Modality = Modality.VISUAL) -> None:
         self.cache, self.timer = Cache(folder / "cache"), Timer()
         self.found: dict[str, tuple[AssetStatus, str] | None] = {}
-        self.inspectors = Inspectors(Modality.VISUAL, cache=self.cache, timer=self.timer, done=self._done)
+        self.inspectors = Inspectors(modality, cache=self.cache, timer=self.timer, done=self._done)
 
     def _done(self, content: Arrived, refusal: tuple[AssetStatus, str] | None) -> None:
         self.found[content.address] = refusal
@@ -125,6 +127,55 @@ def test_contents_in_memory_and_in_files_are_decoded_and_take_their_place(tmp_pa
     }  # fmt: skip
     assert {file.name for file in (tmp_path / "cache").glob("??/*")} == {"aa.bin", "bb.bin"}
     assert not large.exists()
+
+
+def test_a_content_that_is_kept_already_is_decoded_again_for_another_modality(tmp_path):
+    body = write_picture(tmp_path / "a.png").read_bytes()
+    assert Decoding(tmp_path).decode(aa=body) == {"aa": None}
+    place = Decoding(tmp_path).cache.place("aa", b"")
+    kept = place.stat()
+    sound = Decoding(tmp_path, Modality.AUDIO).decode(aa=body)["aa"]
+    assert sound is not None
+    assert sound[0] is AssetStatus.DECODE_ERROR
+    assert Decoding(tmp_path).decode(aa=body) == {"aa": None}
+    assert (place.read_bytes(), place.stat().st_ino, place.stat().st_mtime_ns) == (body, kept.st_ino, kept.st_mtime_ns)  # it stays for the other
+
+
+def test_a_file_of_another_length_in_the_place_of_a_content_gives_way(tmp_path):
+    body = write_picture(tmp_path / "a.png").read_bytes()
+    decoding = Decoding(tmp_path)
+    place = decoding.cache.place("aa", b"")
+    place.parent.mkdir()
+    place.write_bytes(body[:50])
+    assert decoding.decode(aa=body) == {"aa": None}
+    assert place.read_bytes() == body
+
+
+LARGE = bytes(range(256)) * 4096  # beyond what stays in memory
+
+
+@pytest.mark.parametrize(
+    ("page", "reason"),
+    [
+        (Page(LARGE, length=-1), "it is larger than 900000 bytes"),
+        (Page(LARGE[:800_000], cut_after=600_000), "the connection broke off, or the server speaks no HTTP"),
+        (Page(zlib.compress(os.urandom(700_000))[:600_000], headers={"Content-Encoding": "deflate"}), "the server sends it compressed, and broken"),
+    ],
+    ids=["too large", "cut", "broken"],
+)
+def test_what_arrived_of_a_content_that_is_not_kept_does_not_stay_on_the_disk(tmp_path, monkeypatch, page, reason):
+    monkeypatch.setattr(answers, "FIRST_WAIT_S", 0.001)
+    timer, cache, moved = Timer(), Cache(tmp_path / "cache"), []
+    queue = Queue(per_host=1, timer=timer)
+    visitor = Visitor(timer=timer, queue=queue, cache=cache, deadline_s=60, max_bytes=900_000)
+    really_moved = Visitor._moved
+    monkeypatch.setattr(Visitor, "_moved", lambda self, *what: moved.append(really_moved(self, *what)) or moved[-1])
+    with serve({"/a": page}) as server, GuardedTransport(timer=timer, allow_private=True) as transport:
+        queue.add([server.address("/a")])
+        visited = visitor.visit(next(queue.turns()), transport)
+    assert (visited.status, visited.reason) == (AssetStatus.FETCH_ERROR, reason)
+    assert moved  # it was on the disk
+    assert list(cache.incoming.iterdir()) == []
 
 
 def test_a_decoder_that_dies_takes_one_content_with_it(tmp_path, monkeypatch):

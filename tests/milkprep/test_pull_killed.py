@@ -12,11 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import own_folders
 import pytest
 from raw_files import metadata, review, table, write_lines
 
 N_USERS, N_ITEMS = 400, 300
-#: Kills of each of the two tests at random moments, and processes that are being made ready beside the one that runs.
+#: Kills of each source and way at random moments, and processes that are being made ready beside the one that runs.
 KILLS, AHEAD = 10, 2
 TABLES = ("users", "items", "interactions", "assets", "rejects")
 #: Pulls once it is told to; says when it is ready, and when all but the record of the pull is written in its transaction.
@@ -25,9 +26,11 @@ import sys, time
 from pathlib import Path
 from milkprep.pull import catalogue
 from milkprep.sources import amazon
+from milkprep.sources import folder as own
 from schemas.reporting import Silent
 
 folder, pause, core, digest = Path(sys.argv[1]), float(sys.argv[3]), int(sys.argv[4]), catalogue.catalogue_fingerprint
+store = folder / sys.argv[2]
 
 def announced(store):
     print("inside the transaction", flush=True)
@@ -38,14 +41,17 @@ catalogue.catalogue_fingerprint = announced
 print("ready", flush=True)
 sys.stdin.readline()
 files = {"metadata": folder / "m.json.gz", "reviews": folder / "r.json.gz"}
-report = amazon.pull(folder / sys.argv[2], **files, core=core, replace=True, reporter=Silent())
+if sys.argv[5] == "amazon":
+    report = amazon.pull(store, **files, core=core, replace=True, reporter=Silent())
+else:
+    report = own.pull(store, folder=folder / "shop", core=core, replace=True, reporter=Silent())
 print(report.changed, flush=True)
 """
 
 
-def prepare(folder: Path, store: str, *, pause: float = 0, core: int = 3) -> subprocess.Popen[str]:
+def prepare(folder: Path, store: str, *, pause: float = 0, core: int = 3, source: str = "amazon") -> subprocess.Popen[str]:
     """A process that has imported everything and waits for its start."""
-    command = [sys.executable, "-c", CHILD, str(folder), store, str(pause), str(core)]
+    command = [sys.executable, "-c", CHILD, str(folder), store, str(pause), str(core), source]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     return subprocess.Popen(command, **pipes, cwd=Path(__file__).parents[2], env={**os.environ, "OMP_NUM_THREADS": "1"})
 
@@ -57,8 +63,8 @@ def let_go(child: subprocess.Popen[str]) -> subprocess.Popen[str]:
     return child
 
 
-def start(folder: Path, store: str, *, pause: float = 0, core: int = 3) -> subprocess.Popen[str]:
-    return let_go(prepare(folder, store, pause=pause, core=core))
+def start(folder: Path, store: str, **how: float | str) -> subprocess.Popen[str]:
+    return let_go(prepare(folder, store, **how))
 
 
 def finished(child: subprocess.Popen[str]) -> bool:
@@ -86,13 +92,23 @@ def raw(tmp_path):
     pairs = generator.integers([N_USERS, N_ITEMS], size=(6000, 2))
     write_lines(tmp_path / "m.json.gz", [*items, items[0], b"{"])
     write_lines(tmp_path / "r.json.gz", [review(f"U{user}", f"I{item}", seconds=1_500_000_000 + n) for n, (user, item) in enumerate(pairs)])
+    write_shop(tmp_path / "shop", items, pairs)
     return tmp_path
 
 
+def write_shop(shop: Path, items: list[bytes], pairs: np.ndarray) -> None:
+    """The same as somebody's own catalogue, with media in a folder and in a column."""
+    lines = "".join(f"I{n},Title {n},{f'pics/{n}.png|gone.png' if n % 3 else ''}\n" for n in range(len(items)))
+    own_folders.write(
+        shop, items=f"item,title,image\n{lines}I0,again,\n,keyless,\n", interactions="user,item\n" + "".join(f"U{u},I{i}\n" for u, i in pairs)
+    )
+    own_folders.media(shop, *(f"{place}{n}.png" for n in range(0, len(items), 4) for place in ("pics/", "images/I")))
+
+
 @contextmanager
-def waiting(folder: Path, store: str) -> Iterator[deque[subprocess.Popen[str]]]:
+def waiting(folder: Path, store: str, source: str) -> Iterator[deque[subprocess.Popen[str]]]:
     """Processes that wait for their start, as many as `AHEAD`; a reader takes one and puts another in its place."""
-    children = deque(prepare(folder, store) for _ in range(AHEAD))
+    children = deque(prepare(folder, store, source=source) for _ in range(AHEAD))
     try:
         yield children
     finally:
@@ -107,20 +123,21 @@ def leave(folder: Path, store: str) -> None:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
+@pytest.mark.parametrize("source", ["amazon", "folder"])
 @pytest.mark.parametrize("replacing", [False, True], ids=["into a new store", "in place of another pull"])
-def test_killed_at_random_moments_it_ends_as_if_it_had_been_left_alone(raw, replacing):
+def test_killed_at_random_moments_it_ends_as_if_it_had_been_left_alone(raw, replacing, source):
     generator, store, n_killed = np.random.default_rng(7 + replacing), "killed.duckdb", 0
     if replacing:
-        assert finished(start(raw, "before.duckdb", core=0))
+        assert finished(start(raw, "before.duckdb", core=0, source=source))
         shutil.copy(raw / "before.duckdb", raw / store)
-    alone = prepare(raw, "alone.duckdb")
+    alone = prepare(raw, "alone.duckdb", source=source)
     started = time.monotonic()
     assert finished(let_go(alone))
     longest = time.monotonic() - started
-    with waiting(raw, store) as children:
+    with waiting(raw, store, source) as children:
         while n_killed < KILLS:
             child = let_go(children.popleft())
-            children.append(prepare(raw, store))
+            children.append(prepare(raw, store, source=source))
             time.sleep(generator.uniform(0, longest))
             child.kill()
             child.communicate()
@@ -132,9 +149,9 @@ def test_killed_at_random_moments_it_ends_as_if_it_had_been_left_alone(raw, repl
                 longest *= 0.7
             elif replacing:
                 assert fingerprint(raw, store) in (fingerprint(raw, "before.duckdb"), fingerprint(raw, "alone.duckdb"))
-    finished(start(raw, store))
+    finished(start(raw, store, source=source))
     assert contents(raw, store) == contents(raw, "alone.duckdb")
-    assert {path.name for path in raw.iterdir()} - {"before.duckdb"} == {"m.json.gz", "r.json.gz", "alone.duckdb", store}
+    assert {path.name for path in raw.iterdir()} - {"before.duckdb"} == {"m.json.gz", "r.json.gz", "shop", "alone.duckdb", store}
 
 
 def test_what_a_killed_process_left_beside_the_store_disturbs_nothing_and_goes(raw):
