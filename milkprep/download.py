@@ -286,7 +286,7 @@ def _in_words(address: str, target: Path) -> Iterator[None]:
     except Failed as failure:
         raise SourceError(f"{shown} could not be fetched: {failure.reason}. Look at the address, or name a file of your own.") from failure
     except Refused as refused:
-        raise SourceError(f"{shown} is not followed: {refused}.") from refused
+        raise SourceError(f"{shown} is not followed: {refused}. Name another address, or a file of your own.") from refused
     except OSError as error:
         with suppress(OSError):
             logger.info("%s bytes are kept", target.with_name(f"{target.name}.part").stat().st_size)

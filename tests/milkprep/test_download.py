@@ -167,7 +167,7 @@ def test_a_server_below_the_least_rate_is_given_up_without_a_deadline(tmp_path, 
 
 def test_an_address_in_this_machine_is_refused_unless_allowed(tmp_path):
     with serve({"/file.gz": Page(BODY)}) as server:
-        with pytest.raises(SourceError, match="private network"):
+        with pytest.raises(SourceError, match=r"private network\. Name another address, or a file of your own"):
             fetch(server.address("/file.gz"), tmp_path / "file.gz", reporter=Silent())
         assert server.asked == []
 
