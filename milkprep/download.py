@@ -282,7 +282,8 @@ def _in_words(address: str, target: Path) -> Iterator[None]:
     try:
         yield
     except Transient as failure:
-        raise SourceError(f"{shown} could not be fetched: {failure.reason}. What has arrived is kept; run this again.") from failure
+        kept = "What has arrived is kept" if target.with_name(f"{target.name}.part").exists() else "Nothing has arrived"
+        raise SourceError(f"{shown} could not be fetched: {failure.reason}. {kept}; run this again, or name a file of your own.") from failure
     except Failed as failure:
         raise SourceError(f"{shown} could not be fetched: {failure.reason}. Look at the address, or name a file of your own.") from failure
     except Refused as refused:

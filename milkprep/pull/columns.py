@@ -104,7 +104,8 @@ def assigned(
             raise BadValue(f"--columns says {column!r} for {other} and for {role}: one holds a text, the other a list. Name it for one of them.")
     for role in required:
         if role not in found:
-            article, there = "an" if role == "item" else "a", ", ".join(map(repr, columns[:20]))
+            taken = {column: f" (taken for {other})" for other, column in found.items() if _plain(column) != other}
+            article, there = "an" if role == "item" else "a", ", ".join(f"{name!r}{taken.get(name, '')}" for name in columns[:20])
             what_next = advice or f"Say which one it is with --columns {role}=NAME; the first line has to name the columns."
             raise SourceError(f"{path} has no column that looks like {article} {role}. It has: {there}. {what_next}")
     return {role: found[role] for role in roles if role in found}

@@ -50,8 +50,11 @@ def test_what_is_said_goes_before_what_is_guessed_and_no_other_role_takes_it():
 
 
 def test_a_missing_role_is_refused_with_the_columns_there_are():
-    with pytest.raises(SourceError, match=r"no column that looks like a user. It has: 'item', 'when'. .* --columns user=NAME"):
-        of_pairs(["item", "when"])
+    with pytest.raises(
+        SourceError,
+        match=r"no column that looks like a user. It has: 'item' \(taken for timestamp\), 'when' \(taken for item\)\. .* --columns user=NAME",
+    ):
+        of_pairs(["item", "when"], item=["when"], timestamp=["item"])
 
 
 def test_the_flag_takes_several_roles_and_a_role_twice():

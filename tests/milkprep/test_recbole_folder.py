@@ -49,9 +49,16 @@ def test_pairs_items_and_vectors_are_taken_by_their_keys(tmp_path, parts):
     assert rejects(tmp_path, "toy.itememb") == [(3, "wrong_width"), (5, "without_item")]
     assert (count(report, "toy.itememb", "read"), count(report, "toy.itememb", "taken")) == (4, 2)
     assert "visual vectors" in report.notes[1]
+    assert len(report.notes) == 2  # nothing else lies there
     with Store(tmp_path / "s.duckdb", mode="read") as store:
         assert [rule for rule, rows in store.violations().items() if rows.height] == []
     assert not pull(tmp_path / "d", embeds=Modality.VISUAL).changed
+
+
+def test_a_file_that_is_not_read_is_named(tmp_path):
+    folder = write(tmp_path / "d")
+    (folder / "toy.user").write_text("user_id:token\n")
+    assert pull(folder).notes[-1] == "Not read: toy.user."
 
 
 def test_vectors_may_stand_for_the_text(tmp_path):
