@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-BENCHMARKS = ("epoch", "pull", "k_core", "fetch_media")
+BENCHMARKS = ("epoch", "pull", "k_core", "fetch_media", "item_means")
 
 if __name__ == "__main__":
     for name in BENCHMARKS:

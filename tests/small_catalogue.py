@@ -19,7 +19,7 @@ ITEM = {
 Text = tuple[str | None, str | None]
 
 
-WRITTEN = ("assets", "feature_rows", "feature_failures", "rejects", "modality_availability")
+WRITTEN = ("assets", "feature_rows", "item_means", "feature_failures", "rejects", "modality_availability")
 Asset = tuple[int, str, int, str, None, str, str | None]
 
 

@@ -75,3 +75,11 @@ def test_the_benchmark_of_fetching_measures_both_ways(monkeypatch):
     monkeypatch.setattr(fetch_media, "ROUNDS", 1)
     found = fetch_media.measure(40)
     assert found["ratio"] == pytest.approx(found["fetch_media"] / max(found["threads"], found["tasks"]))
+
+
+@pytest.mark.usefixtures("_on_path")
+def test_the_benchmark_of_means_measures_both_ways(tmp_path):
+    import item_means
+
+    found = item_means.measure(tmp_path, n_items=700, pictures=2, width=16, rounds=1)
+    assert found["ratio"] == pytest.approx(found["stored"] / found["computed"])

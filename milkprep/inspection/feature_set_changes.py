@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from schemas import availability, feature_sets, queries
+from schemas import availability, feature_sets, item_means, queries
 from schemas.contracts import FeatureSet
 from schemas.errors import FeatureMissing
 from schemas.store import Store
@@ -76,6 +76,7 @@ def use(store_path: Path, number: int) -> Change:
                 f"(encoder {chosen.identity.encoder}), or --remove {number}."
             )
         before = feature_sets.current(store).get(chosen.modality)
+        item_means.refresh_inside(store, chosen)  # of sets that were finished before means were stored
         feature_sets.make_current_inside(store, chosen)
         was_shown = before is not None and before.feature_set_id == number
         return Change(chosen, chosen, was_shown, tuple(availability.stale_splits(store)))

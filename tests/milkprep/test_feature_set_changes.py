@@ -100,6 +100,16 @@ def test_means_and_failures_go_with_their_set(tmp_path):
     assert query(path, "SELECT (SELECT count(*) FROM item_means), (SELECT count(*) FROM feature_failures)") == [(0, 0)]
 
 
+def test_showing_a_set_makes_up_for_means_that_an_older_version_did_not_store(two):
+    with Store(two, mode="write") as store:
+        store.run(
+            "INSERT INTO feature_rows SELECT feature_set_id, item_idx, 1, content_sha256 FROM feature_rows WHERE feature_set_id = 1 AND item_idx = 0"
+        )
+    sets.use(two, 1)
+    assert query(two, "SELECT feature_set_id, item_idx, n FROM item_means") == [(1, 0, 2)]
+    assert violations(two) == {}
+
+
 def test_a_run_that_fills_a_set_which_was_removed_is_told_so(two):
     unfinished = sets.find(two, 3)
     sets.remove(two, unfinished)
