@@ -80,7 +80,7 @@ def extract(
     store: StorePath = DEFAULT_STORE,
     encoder: Annotated[str | None, typer.Option(help=ENCODERS)] = None,
     fields: Annotated[str, typer.Option(help="For text: which columns of items are read, joined by line breaks.")] = "title,description",
-    pooling: Annotated[str, typer.Option(help="How token vectors become one: mean.")] = "mean",
+    pooling: Annotated[str | None, typer.Option(help="How token vectors become one: mean.")] = None,
     normalise: Annotated[bool, typer.Option("--normalise", help="Scale every vector to length 1.")] = False,
     max_length: Annotated[int | None, typer.Option(min=1, help="Tokens of a text that are read; the model's own limit when not given.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Contents encoded at a time.")] = None,

@@ -17,7 +17,7 @@ import polars as pl
 from milkprep import extractors, recording
 from milkprep.content import PATIENCE_S, Reader
 from milkprep.embedding import embed
-from milkprep.encoder import Encoder, EncoderOptions, refuse_model_options
+from milkprep.encoder import Encoder, EncoderOptions, refuse_unknown_options
 from milkprep.stages import Stages
 from schemas import feature_sets, queries
 from schemas.contracts import FeatureSet, Modality
@@ -65,7 +65,7 @@ def extract(
     modality: Modality,
     encoder: str | None = None,
     fields: tuple[str, ...] = ("title", "description"),
-    pooling: str = "mean",
+    pooling: str | None = None,
     normalise: bool = False,
     max_length: int | None = None,
     batch_size: int | None = None,
@@ -201,9 +201,7 @@ def _show_imported(store_path: Path, modality: Modality, options: EncoderOptions
         BadValue: if an option was given that would have to compute them anew.
         FeatureMissing: if the pull came without.
     """
-    refuse_model_options(options, encoder=IMPORTED)
-    if options.normalise:
-        raise BadValue(f"{IMPORTED} vectors are shown as they came: --normalise means nothing to them. Leave it out.")
+    refuse_unknown_options(options, accepts=frozenset(), encoder=IMPORTED)
     stages = Stages("reading", "decoding", "encoding", "writing")
     with stages.measure("writing"), Store(store_path, mode="write") as store, store.transaction():
         found = feature_sets.latest_of_encoder(store, modality, IMPORTED)

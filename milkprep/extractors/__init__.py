@@ -1,7 +1,8 @@
 """Encoders, one file each; the folder is the registry.
 
-A plugin module has `MODALITY` and `build(options) -> Encoder`. Its public name is its file name with `-` for `_`. Listing and
-naming import no torch: only `build` does.
+A plugin module has `MODALITY`, `ACCEPTS` (names of the fields of `EncoderOptions` that mean something to it),
+`build(options) -> Encoder`, `offers() -> list[Offer]`, and, where it embeds files, `preparer(preparation) -> Preparer`. Its public
+name is its file name with `-` for `_`. Listing and naming import no torch: only `build` does.
 """
 
 from dataclasses import dataclass, replace
@@ -9,14 +10,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from milkprep.encoder import Encoder, EncoderOptions
-from milkprep.extractors._weights import MINILM
+from milkprep.encoder import Encoder, EncoderOptions, refuse_unknown_options
 from schemas import plugins
 from schemas.contracts import Modality
 from schemas.errors import BadValue, UnknownName
 
 #: What `extract` uses where no encoder is named. Weight-free encoders are never chosen unasked.
-DEFAULT_TEXT = MINILM
+DEFAULTS = {Modality.TEXT: "transformers-text"}
+#: The one that a hub name or a folder means in place of an encoder's name.
 TEXT_PLUGIN = "transformers-text"
 
 
@@ -27,7 +28,7 @@ class Resolved:
     Args:
         name: public name of the plugin.
         plugin: its module.
-        weights: hub name or folder it was asked for with, None where the plugin has none.
+        weights: hub name or folder that was given in place of a plugin's name.
     """
 
     name: str
@@ -38,13 +39,16 @@ class Resolved:
         """The encoder, its weights loaded.
 
         Args:
-            options: what the user chose; `weights` is taken from the name.
+            options: what the user chose.
 
         Raises:
             BadValue: if an option means nothing to this encoder or is out of its range.
             WeightsMissing: if weights are not on this machine and cannot be fetched.
         """
-        encoder: Encoder[Any, Any] = self.plugin.build(replace(options, weights=self.weights))
+        if self.weights and options.weights:
+            raise BadValue(f"--encoder {self.weights} names weights, and so does --weights {options.weights}. Leave one of them out.")
+        refuse_unknown_options(options, accepts=self.plugin.ACCEPTS, encoder=self.name)
+        encoder: Encoder[Any, Any] = self.plugin.build(replace(options, weights=self.weights or options.weights))
         return encoder
 
 
@@ -78,8 +82,8 @@ def names(modality: Modality) -> list[str]:
 
 
 def _default(modality: Modality) -> str:
-    if modality is Modality.TEXT:
-        return DEFAULT_TEXT
+    if modality in DEFAULTS:
+        return DEFAULTS[modality]
     raise BadValue(f"{modality} has no default encoder yet. Name one with --encoder ({', '.join(names(modality))}).")
 
 
@@ -87,4 +91,4 @@ def _of_plugin(modality: Modality, name: str) -> Resolved:
     plugin = plugins.load(__name__, name)
     if plugin.MODALITY is not modality:
         raise BadValue(f"The encoder {name} embeds {plugin.MODALITY}, not {modality}. Give --modality {plugin.MODALITY} or another encoder.")
-    return Resolved(name, plugin, DEFAULT_TEXT if name == TEXT_PLUGIN else None)
+    return Resolved(name, plugin, None)

@@ -81,6 +81,18 @@ def locate(name: str) -> Weights:
     return Weights(name, fetched, _digest(fetched))
 
 
+def is_here(name: str) -> bool:
+    """Whether a model's weights are on this machine, without asking the network; looks at no contents.
+
+    Args:
+        name: local folder, or hub name `owner/model`.
+    """
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return all(file.is_file() for file in _weight_files(folder))
+    return (name == MINILM and _packaged() is not None) or _cached(name) is not None
+
+
 def _packaged() -> Path | None:
     """The model folder of the `offline` extra, found without running the package."""
     found = importlib.util.find_spec(MINILM_PACKAGE)

@@ -7,17 +7,18 @@ distance compares distributions (Hellinger). Resolution does not matter.
 Source: Kasutani and Yamada 2001 (colour layout); ITU-R BT.601 full range (YCbCr, as in JPEG).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from milkprep.decode.image import read_image
-from milkprep.encoder import EncoderOptions, l2_normalised, library_versions, refuse_model_options
+from milkprep.encoder import EncoderOptions, Offer, Preparer, l2_normalised, library_versions
 from schemas.contracts import EncoderIdentity, Modality
 
 MODALITY = Modality.VISUAL
+ACCEPTS = frozenset({"normalise"})
 CELLS = 8
 #: Coefficients kept of Y, Cb and Cr, in zigzag order; MPEG-7's largest common choice.
 KEPT = (28, 15, 15)
@@ -32,6 +33,7 @@ class ColourLayout:
     """Encoder of pictures; decoded is (8 x 8 x 3 mean RGB, 64 colour shares) as one (256,) array."""
 
     modality = MODALITY
+    preparation: Mapping[str, object] = {}
     batch_size = 256
     budget = 1 << 24
 
@@ -49,8 +51,7 @@ class ColourLayout:
         Raises:
             DecodeFailure: if the file is no readable picture.
         """
-        pixels = read_image(content)
-        return np.concatenate([_cell_means(pixels).ravel(), _colour_shares(pixels)]).astype(np.float32)
+        return _layout(content)
 
     def size_of(self, decoded: NDArray[np.float32]) -> int:
         """Numbers in a layout, the same for every picture."""
@@ -70,13 +71,23 @@ class ColourLayout:
 
 
 def build(options: EncoderOptions) -> ColourLayout:
-    """The encoder.
-
-    Raises:
-        BadValue: if an option of trained networks was given.
-    """
-    refuse_model_options(options, encoder="colour-layout")
+    """The encoder."""
     return ColourLayout(normalise=options.normalise)
+
+
+def preparer(preparation: Mapping[str, object]) -> Preparer:  # noqa: ARG001 - there is nothing to know
+    """Pictures to layouts, for decoding processes."""
+    return _layout
+
+
+def offers() -> list[Offer]:
+    """What it can be asked for."""
+    return [Offer("", "none", WIDTH, "needs none", is_here=True)]
+
+
+def _layout(path: Path) -> NDArray[np.float32]:
+    pixels = read_image(path)
+    return np.concatenate([_cell_means(pixels).ravel(), _colour_shares(pixels)]).astype(np.float32)
 
 
 def _cell_means(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milkprep.decode import undecodable
-from milkprep.encoder import EncoderOptions, l2_normalised, library_versions, refuse_model_options
+from milkprep.encoder import EncoderOptions, Offer, l2_normalised, library_versions
 from schemas.contracts import EncoderIdentity, Modality
 
 MODALITY = Modality.TEXT
+ACCEPTS = frozenset({"normalise"})
 WIDTH = 512
 WORD_NGRAMS = (1, 2)
 CHARACTER_NGRAMS = (3, 4, 5)
@@ -34,6 +35,7 @@ class HashedNgrams:
     """Encoder of texts; decoded is the text's sparse vector: (places, values)."""
 
     modality = MODALITY
+    preparation = None
     batch_size = 256
     budget = 1 << 22
 
@@ -75,14 +77,14 @@ class HashedNgrams:
         return l2_normalised(vectors)
 
 
-def build(options: EncoderOptions) -> HashedNgrams:
-    """The encoder.
-
-    Raises:
-        BadValue: if an option of trained networks was given.
-    """
-    refuse_model_options(options, encoder="hashed-ngrams")
+def build(options: EncoderOptions) -> HashedNgrams:  # noqa: ARG001 - vectors have length 1 in any case
+    """The encoder."""
     return HashedNgrams()
+
+
+def offers() -> list[Offer]:
+    """What it can be asked for."""
+    return [Offer("", "none", WIDTH, "needs none", is_here=True)]
 
 
 def _ngrams(text: str) -> Iterator[str]:

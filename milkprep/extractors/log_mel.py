@@ -6,7 +6,7 @@ as in VGGish. Only whole windows of a sound's own samples count, so padding in a
 Source: Hershey et al. 2017 (VGGish) for the settings.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milkprep.decode.audio import MAX_SECONDS, at_rate, read_sound, refuse_inaudible
-from milkprep.encoder import EncoderOptions, l2_normalised, library_versions, refuse_model_options
+from milkprep.encoder import EncoderOptions, Offer, Preparer, l2_normalised, library_versions
 from schemas.contracts import EncoderIdentity, Modality
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 MODALITY = Modality.AUDIO
+ACCEPTS = frozenset({"normalise"})
 RATE = 16_000
 WINDOW = 400
 HOP = 160
@@ -35,6 +36,7 @@ class LogMel:
     """Encoder of sound; decoded is (T,) float32 samples at 16 kHz."""
 
     modality = MODALITY
+    preparation: Mapping[str, object] = {}
     batch_size = 32
     budget = MAX_SECONDS * RATE
 
@@ -60,9 +62,7 @@ class LogMel:
         Raises:
             DecodeFailure: if the file is no readable sound, shorter than one window, or silent.
         """
-        samples = at_rate(read_sound(content), RATE)
-        refuse_inaudible(samples, min_samples=FFT, rate=RATE)
-        return samples
+        return _samples(content)
 
     def size_of(self, decoded: NDArray[np.float32]) -> int:
         """Samples."""
@@ -82,13 +82,24 @@ class LogMel:
 
 
 def build(options: EncoderOptions) -> LogMel:
-    """The encoder.
-
-    Raises:
-        BadValue: if an option of trained networks was given.
-    """
-    refuse_model_options(options, encoder="log-mel")
+    """The encoder."""
     return LogMel(normalise=options.normalise)
+
+
+def preparer(preparation: Mapping[str, object]) -> Preparer:  # noqa: ARG001 - there is nothing to know
+    """Files to samples, for decoding processes."""
+    return _samples
+
+
+def offers() -> list[Offer]:
+    """What it can be asked for."""
+    return [Offer("", "none", WIDTH, "needs none", is_here=True)]
+
+
+def _samples(path: Path) -> NDArray[np.float32]:
+    samples = at_rate(read_sound(path), RATE)
+    refuse_inaudible(samples, min_samples=FFT, rate=RATE)
+    return samples
 
 
 def _mean_and_spread(spectra: "Tensor", *, frames: "Tensor") -> "Tensor":

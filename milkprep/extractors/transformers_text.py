@@ -14,16 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milkprep.decode import undecodable
-from milkprep.encoder import EncoderOptions, l2_normalised, library_versions
-from milkprep.extractors import _weights
+from milkprep.encoder import EncoderOptions, Offer, l2_normalised, library_versions
+from milkprep.extractors import _device, _weights
 from schemas.contracts import EncoderIdentity, Modality
 from schemas.errors import BadValue, WeightsMissing
 
 if TYPE_CHECKING:
-    from torch import Tensor, device
+    from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 MODALITY = Modality.TEXT
+ACCEPTS = frozenset({"weights", "pooling", "normalise", "max_length", "device"})
 #: Weights that a checkpoint may lack, because nothing here uses them.
 UNUSED_PARTS = ("pooler.",)
 BATCH_SIZE = {"cpu": 32, "mps": 32, "cuda": 256}
@@ -33,6 +34,7 @@ class TransformersText:
     """Encoder of texts; decoded is the token ids, (T,) int32 with 1 <= T <= max_length."""
 
     modality = MODALITY
+    preparation = None
     budget = 1 << 22
 
     def __init__(
@@ -94,11 +96,10 @@ def build(options: EncoderOptions) -> TransformersText:
         WeightsMissing: if the weights are not on this machine, not reachable, or not whole.
         BadValue: if the device, the pooling or the length is not possible.
     """
-    assert options.weights, "transformers-text is always resolved with a name"
-    if options.pooling != "mean":
+    if options.pooling not in (None, "mean"):
         raise BadValue(f"transformers-text pools by mean, not {options.pooling!r}. Give --pooling mean.")
-    weights = _weights.locate(options.weights)
-    on = _device(options.device)
+    weights = _weights.locate(options.weights or _weights.MINILM)
+    on = _device.device(options.device)
     model, tokenizer = _load(weights)
     max_length = _max_length(options.max_length, weights=weights, limit=_model_limit(model, tokenizer))
     identity = EncoderIdentity(
@@ -107,6 +108,11 @@ def build(options: EncoderOptions) -> TransformersText:
         versions=library_versions("torch", "transformers", "tokenizers"),
     )  # fmt: skip
     return TransformersText(model.to(on), tokenizer, identity=identity, max_length=max_length, normalise=options.normalise)
+
+
+def offers() -> list[Offer]:
+    """What it can be asked for."""
+    return [Offer("", _weights.MINILM, 384, "the extra `offline`, or the hub", is_here=_weights.is_here(_weights.MINILM))]
 
 
 def _load(weights: _weights.Weights) -> tuple[Any, Any]:
@@ -147,26 +153,6 @@ def _model_limit(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase")
     positions = getattr(model.config, "max_position_embeddings", None)
     stated = [n for n in (positions, tokenizer.model_max_length) if n and 0 < n < 1 << 30]  # unknown is written as 10 ** 30
     return min(stated, default=None)
-
-
-def _device(name: str) -> "device":
-    """The device a name means on this machine.
-
-    Raises:
-        BadValue: if there is no such device here.
-    """
-    import torch
-
-    here = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if name == "auto":
-        return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if here[kind]))
-    try:
-        found = torch.device(name)
-    except RuntimeError as error:
-        raise BadValue(f"There is no kind of device named {name!r}. Give --device auto, cpu, cuda or mps.") from error
-    if not here.get(found.type) or (found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count()):
-        raise BadValue(f"This machine has no device {name}. Give --device auto, or one of: {', '.join(kind for kind in here if here[kind])}.")
-    return found
 
 
 def _mean_of_tokens(states: "Tensor", mask: "Tensor") -> "Tensor":

@@ -57,7 +57,7 @@ def build(request, tiny):
     def build(**options: Any) -> Encoder[Any, Any]:
         plugin = plugins.load("milkprep.extractors", request.param)
         weights = tiny if request.param == extractors.TEXT_PLUGIN else None
-        return plugin.build(EncoderOptions(weights=weights, **options))
+        return extractors.resolve(plugin.MODALITY, request.param).build(EncoderOptions(weights=weights, **options))
 
     return build
 
@@ -137,6 +137,22 @@ def test_sizes_are_positive_and_fit_the_budget(build, samples):
 def test_an_option_that_means_nothing_to_it_is_refused(build, options):
     with pytest.raises(BadValue):
         build(**options)
+
+
+def test_what_it_offers_states_where_weights_come_from(build):
+    offers = plugins.load("milkprep.extractors", build().identity.encoder).offers()
+    assert offers
+    assert all(offer.weights and offer.origin for offer in offers)
+
+
+@pytest.mark.parametrize("build", FILE_NAMES, indirect=True)
+def test_a_process_that_knows_only_the_preparation_decodes_to_the_same_bits(build, samples):
+    encoder = build()
+    prepare = plugins.load("milkprep.extractors", encoder.identity.encoder).preparer(json.loads(json.dumps(encoder.preparation)))
+    for content in samples[encoder.modality]:
+        prepared, decoded = prepare(content), encoder.decode(content)
+        assert prepared.dtype == decoded.dtype
+        np.testing.assert_array_equal(prepared, decoded)
 
 
 @pytest.mark.parametrize("build", FILE_NAMES, indirect=True)
