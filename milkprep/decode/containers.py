@@ -52,6 +52,20 @@ def is_video(path: Path) -> bool:
     return start.startswith((EBML, PROGRAM_STREAM)) or (start[:4] == b"RIFF" and start[8:12] == b"AVI ") or _is_transport_stream(start)
 
 
+def named_format(path: Path) -> str | None:
+    """FFmpeg's name of a format that it recognises less surely than the ending of a file's name; None where it needs no help.
+
+    Args:
+        path: an ordinary file.
+
+    Raises:
+        OSError: if it cannot be read.
+    """
+    with path.open("rb") as stream:
+        start = stream.read(PACKETS_LOOKED_AT * TIMED_PACKET)
+    return "mpeg" if start.startswith(PROGRAM_STREAM) else "mpegts" if _is_transport_stream(start) else None
+
+
 def is_cut_short(path: Path) -> bool:
     """Whether a container that states its bytes (MP4, Matroska, AVI, ASF) has fewer than `COMPLETE_SHARE` of them.
 
@@ -86,12 +100,14 @@ def _is_transport_stream(start: bytes) -> bool:
 
 
 def _end_of_parts(file: BinaryIO, length_of: Callable[[bytes], int]) -> int:
-    """Where the last part ends by its own statement; 0 or less from `length_of` ends the walk."""
-    at = 0
+    """Where the last part ends by its own statement; a length of 0 ends the walk, as the file's end does."""
+    at, size = 0, os.fstat(file.fileno()).st_size
     for _ in range(MAX_PARTS):
+        if at >= size:
+            break
         file.seek(at)
         length = length_of(file.read(24))
-        if length <= 0 or at + length >= 1 << 62:
+        if not length:
             break
         at += length
     return at

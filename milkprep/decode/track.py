@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from milkprep.decode import DecodeFailure, undecodable
-from milkprep.decode.containers import container_options
+from milkprep.decode.containers import container_options, named_format
 from milkprep.decode.image import MAX_PIXELS
 from milkprep.decode.timeline import MAX_PACKETS, Stop, Timeline
 from schemas.contracts import AssetStatus
@@ -94,12 +94,7 @@ def frames_at(path: Path, stops: Sequence[Stop]) -> Iterator[tuple[Stop, "VideoF
             last = stop, frame
 
 
-def refuse_huge(width: int, height: int) -> None:
-    """Refuse frames larger than `MAX_PIXELS`.
-
-    Raises:
-        DecodeFailure: if they are.
-    """
+def _refuse_huge(width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
         raise undecodable(f"the video has more than {MAX_PIXELS // 1_000_000} million pixels a frame")
 
@@ -110,14 +105,15 @@ def _opened(path: Path) -> Iterator[tuple["InputContainer", "VideoStream"]]:
     import av
     from av.stream import Discard, Disposition
 
-    with av.open(str(path), mode="r", metadata_errors="ignore", container_options=container_options()) as container:
+    named = named_format(path)
+    with av.open(str(path), mode="r", format=named, metadata_errors="ignore", container_options=container_options()) as container:
         tracks = [track for track in container.streams.video if not track.disposition & Disposition.attached_pic]
         if not tracks:
             raise DecodeFailure(AssetStatus.ABSENT, "the file has no video track")
         stream = tracks[0]
         if stream.codec_context is None:  # its attributes are the stream's: asking for one would be an AttributeError
             raise undecodable("the video is in a coding that no decoder knows")
-        refuse_huge(stream.codec_context.width, stream.codec_context.height)
+        _refuse_huge(stream.codec_context.width, stream.codec_context.height)
         for other in container.streams:
             if other.index != stream.index:
                 other.discard = Discard.all
@@ -142,7 +138,7 @@ def _found(path: Path, left: deque[Stop]) -> Iterator[tuple[Stop, "VideoFrame"]]
     """What `frames_at` gives, repetitions included."""
     with _opened(path) as (container, stream):
         stream.codec_context.thread_count = 1  # files are decoded side by side, by processes
-        stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
+        stream.codec_context.options = {"max_pixels": str(2 * MAX_PIXELS)}  # it counts whole blocks, beyond what is shown
         stream.codec_context.open()
         held: VideoFrame | None = None
         for moment in _decoded(container, stream, left):
@@ -181,6 +177,7 @@ def _decoded(container: "InputContainer", stream: "VideoStream", left: deque[Sto
         runs = True
         clock.fed(_time(packet))
         for frame in _of_packet(stream, packet):
+            _refuse_huge(frame.width, frame.height)
             n_pixels += frame.width * frame.height
             if n_pixels > MAX_DECODED_PIXELS:
                 raise undecodable("the video takes too long to decode")

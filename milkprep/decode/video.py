@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from milkprep.decode import undecodable
 from milkprep.decode.containers import is_cut_short
 from milkprep.decode.timeline import Stop
-from milkprep.decode.track import NO_FRAME, Listed, frames_at, listed, refuse_huge
+from milkprep.decode.track import NO_FRAME, Listed, frames_at, listed
 from schemas.errors import BadValue
 
 if TYPE_CHECKING:
@@ -129,7 +129,6 @@ def _glance(frame: "VideoFrame") -> NDArray[np.float32]:
 
 def _upright_rgb(frame: "VideoFrame") -> NDArray[np.uint8]:
     """(H, W, 3) RGB, turned as the file says; a mirror image, as some phones record, is one of the turns."""
-    refuse_huge(frame.width, frame.height)
     pixels = np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
     try:
         beside = cast("Mapping[str, Buffer]", frame.side_data)
