@@ -37,6 +37,8 @@ FENCES = {
     "torchvision": MEDIA,
     "transformers": MEDIA,
     "open_clip": MEDIA,
+    "timm": MEDIA,
+    "ftfy": MEDIA,
     "huggingface_hub": MEDIA,
     "av": MEDIA,
     "matplotlib": ("milkprep/inspection/coverage_plot.py",),
@@ -45,7 +47,7 @@ FENCES = {
 #: Third-party package -> where it may not be, although it may elsewhere: a model knows tensors only.
 CLOSED = {"polars": ("milktrain/models/*",), "pyarrow": ("milktrain/models/*",)}
 #: Packages that take long to import, and where they may be imported when a module is: not where listing or --help gets to.
-HEAVY = ("torch", "torchaudio", "torchvision", "transformers", "open_clip", "av", "PIL", "sklearn", "scipy", "matplotlib")
+HEAVY = ("torch", "torchaudio", "torchvision", "transformers", "open_clip", "timm", "av", "PIL", "sklearn", "scipy", "matplotlib")
 HEAVY_AT_ONCE = ("milktrain/*", "milkprep/decode/*")
 NEVER_AT_ONCE = ("*/commands.py", "*/__init__.py")
 

