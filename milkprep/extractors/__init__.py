@@ -16,7 +16,7 @@ from schemas.contracts import Modality
 from schemas.errors import BadValue, UnknownName
 
 #: What `extract` uses where no encoder is named. Weight-free encoders are never chosen unasked.
-DEFAULTS = {Modality.TEXT: "transformers-text"}
+DEFAULTS = {Modality.TEXT: "transformers-text", Modality.AUDIO: "torchaudio-pipelines"}
 #: The one that a hub name or a folder means in place of an encoder's name.
 TEXT_PLUGIN = "transformers-text"
 

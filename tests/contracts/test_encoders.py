@@ -1,6 +1,6 @@
 """What every encoder promises, whatever it embeds; a new file in `extractors/` is held to it without a line here.
 
-The transformers encoder runs on a tiny model that is made on the spot; the weight-free ones as they are.
+Encoders with weights run on tiny models that are made on the spot; the weight-free ones as they are.
 """
 
 import json
@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tiny_sound_models
 import tiny_transformer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -46,8 +47,13 @@ def samples(tmp_path_factory) -> dict[Modality, list[str | Path]]:
 
 
 @pytest.fixture(scope="session")
-def tiny(tmp_path_factory) -> str:
-    return str(tiny_transformer.write(tmp_path_factory.mktemp("tiny")))
+def tiny(tmp_path_factory) -> dict[str, dict[str, Any]]:
+    """Options that make an encoder with weights tiny."""
+    folder = tmp_path_factory.mktemp("tiny")
+    return {
+        "transformers-text": {"weights": str(tiny_transformer.write(folder))},
+        "torchaudio-pipelines": {"model": str(tiny_sound_models.write_pipeline(folder / "wav2vec2.json")), "weights": "random", "window": 0.7},
+    }
 
 
 @pytest.fixture(params=NAMES)
@@ -56,8 +62,7 @@ def build(request, tiny):
 
     def build(**options: Any) -> Encoder[Any, Any]:
         plugin = plugins.load("milkprep.extractors", request.param)
-        weights = tiny if request.param == extractors.TEXT_PLUGIN else None
-        return extractors.resolve(plugin.MODALITY, request.param).build(EncoderOptions(weights=weights, **options))
+        return extractors.resolve(plugin.MODALITY, request.param).build(EncoderOptions(**tiny.get(request.param, {}), **options))
 
     return build
 
