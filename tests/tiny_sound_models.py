@@ -26,3 +26,38 @@ def write_pipeline(file: Path, *, mode: str = "group_norm", kind: str = "Wav2Vec
     told = {"kind": kind, "rate": 16_000, "normalises": normalises, "settings": pipeline_settings(mode=mode, kind=kind)}
     file.write_text(json.dumps(told))
     return file
+
+
+def write_transformers(folder: Path, kind: str, *, fused: bool = False) -> Path:
+    """A model of the transformers library and its feature extractor: `ast` (windows of 0.64 s), `clap` (of 1 s at 8 kHz), or of samples."""
+    import torch
+    import transformers as of
+
+    sizes: dict[str, Any] = {"hidden_size": WIDTH, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}
+    convolutions = dict(zip(("conv_dim", "conv_kernel", "conv_stride"), map(list, zip(*CONVOLUTIONS, strict=True)), strict=True))
+    waves = {**sizes, **convolutions, "num_conv_pos_embeddings": 8, "num_conv_pos_embedding_groups": 2}
+    audio = {
+        "num_mel_bins": 16, "spec_size": 64, "window_size": 2, "patch_embeds_hidden_size": 8, "depths": [1, 1], "num_attention_heads": [1, 2],
+        "num_hidden_layers": 2, "hidden_size": 16, "projection_dim": 12, "enable_fusion": fused, "aff_block_r": 2,
+    }  # fmt: skip
+    text = {**sizes, "vocab_size": 10, "projection_dim": 12}
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        model, extractor = {
+            "ast": lambda: (
+                of.ASTModel(of.ASTConfig(**sizes, max_length=64, num_mel_bins=32, patch_size=8)), of.ASTFeatureExtractor(max_length=64, num_mel_bins=32)
+            ),
+            "clap": lambda: (
+                of.ClapModel(of.ClapConfig(text_config=text, audio_config=audio, projection_dim=12)),
+                of.ClapFeatureExtractor(
+                    feature_size=16, sampling_rate=8000, hop_length=80, max_length_s=1, fft_window_size=256, frequency_max=4000,
+                    truncation="fusion" if fused else "rand_trunc",
+                ),
+            ),
+            "wav2vec2": lambda: (of.Wav2Vec2Model(of.Wav2Vec2Config(**waves)), of.Wav2Vec2FeatureExtractor()),
+            "hubert": lambda: (of.HubertModel(of.HubertConfig(**waves, feat_extract_norm="layer")), of.Wav2Vec2FeatureExtractor()),
+            "wavlm": lambda: (of.WavLMModel(of.WavLMConfig(**waves)), of.Wav2Vec2FeatureExtractor(do_normalize=False)),
+        }[kind]()  # fmt: skip
+    model.eval().save_pretrained(folder)
+    extractor.save_pretrained(folder)
+    return folder

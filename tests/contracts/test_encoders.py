@@ -53,6 +53,7 @@ def tiny(tmp_path_factory) -> dict[str, dict[str, Any]]:
     return {
         "transformers-text": {"weights": str(tiny_transformer.write(folder))},
         "torchaudio-pipelines": {"model": str(tiny_sound_models.write_pipeline(folder / "wav2vec2.json")), "weights": "random", "window": 0.7},
+        "transformers-audio": {"weights": str(tiny_sound_models.write_transformers(folder / "clap", "clap"))},
     }
 
 
