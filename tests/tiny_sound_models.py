@@ -45,7 +45,8 @@ def write_transformers(folder: Path, kind: str, *, fused: bool = False) -> Path:
         torch.manual_seed(1)
         model, extractor = {
             "ast": lambda: (
-                of.ASTModel(of.ASTConfig(**sizes, max_length=64, num_mel_bins=32, patch_size=8)), of.ASTFeatureExtractor(max_length=64, num_mel_bins=32)
+                of.ASTModel(of.ASTConfig(**sizes, max_length=64, num_mel_bins=32, patch_size=8)),
+                of.ASTFeatureExtractor(max_length=64, num_mel_bins=32),
             ),
             "clap": lambda: (
                 of.ClapModel(of.ClapConfig(text_config=text, audio_config=audio, projection_dim=12)),

@@ -8,6 +8,7 @@ letters are left out: nothing here uses them, so a network trained to transcribe
 import json
 import os
 import socket
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -231,7 +232,9 @@ def _tensors(file: Path) -> Mapping[str, "Tensor"]:
     try:
         with file.open("rb") as opened:
             is_safe = opened.read(9)[8:] == b"{"  # safetensors: eight bytes of length, then JSON
-        found = load_file(file) if is_safe else torch.load(file, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that a file is of an unusual kind: it is read safely, or refused
+            found = load_file(file) if is_safe else torch.load(file, map_location="cpu", weights_only=True)
     except (
         serialization.pickle.UnpicklingError,
         SafetensorError,
