@@ -230,7 +230,7 @@ def demo(
     pulled = amazon.pull(store, metadata=catalogue.metadata, reviews=catalogue.reviews, media=catalogue.folder, keep_all_items=True, reporter=console)
     console.table(pulled.steps, title="pull: what each rule did")
     for modality, encoder in ((Modality.VISUAL, "colour-layout"), (Modality.TEXT, text_encoder), (Modality.AUDIO, "log-mel")):
-        embedded = extract.extract(store, modality=modality, encoder=encoder, reporter=console)
+        embedded = extract.extract(store, modality=modality, encoder=encoder, as_default=True, reporter=console)
         by = embedded.feature_set.identity.encoder
         console.say(f"extract {modality}: {embedded.n_items} items by {by}, {embedded.n_without} without, {embedded.n_failed} failed")
     split = splits.build(store, setting=Setting.FTMT, seed=seed, replace=True)

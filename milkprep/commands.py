@@ -2,12 +2,15 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from schemas.contracts import Modality, Setting
 from schemas.reporting import Console
+
+if TYPE_CHECKING:
+    from milkprep.extract import ExtractReport
 
 app = typer.Typer()
 
@@ -18,8 +21,8 @@ DEFAULT_STORE = Path("milk.duckdb")
 INTERRUPTED = 130
 ALL_FAILED = 1
 ENCODERS = (
-    "hashed-ngrams, colour-layout or log-mel, which need no weights; for text also a hub name or a local folder of a transformers "
-    "model; imported for vectors that came ready-made. Text takes sentence-transformers/all-MiniLM-L6-v2 when none is named."
+    "One that `python cli.py encoders` lists; for text also a hub name or a local folder of a transformers model; imported for vectors "
+    "that came ready-made. Text takes sentence-transformers/all-MiniLM-L6-v2 when none is named."
 )
 
 
@@ -79,37 +82,94 @@ def extract(
     modality: Annotated[Modality, typer.Option(help="What to embed.")],
     store: StorePath = DEFAULT_STORE,
     encoder: Annotated[str | None, typer.Option(help=ENCODERS)] = None,
+    model: Annotated[str | None, typer.Option(help="Which network, where the encoder knows several: a name or a folder.")] = None,
+    weights: Annotated[str | None, typer.Option(help="Which trained values: a tag, a hub name, a local file or folder; random is for tests.")] = None,
     fields: Annotated[str, typer.Option(help="For text: which columns of items are read, joined by line breaks.")] = "title,description",
-    pooling: Annotated[str | None, typer.Option(help="How token vectors become one: mean.")] = None,
+    pooling: Annotated[str | None, typer.Option(help="How token vectors become one: mean, cls or last.")] = None,
+    prefix: Annotated[str | None, typer.Option(help="For text: words put before every text, as some models want it.")] = None,
     normalise: Annotated[bool, typer.Option("--normalise", help="Scale every vector to length 1.")] = False,
     max_length: Annotated[int | None, typer.Option(min=1, help="Tokens of a text that are read; the model's own limit when not given.")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Contents encoded at a time.")] = None,
+    frames: Annotated[int | None, typer.Option(min=1, help="For video: frames that are embedded and averaged.")] = None,
+    frame_choice: Annotated[str | None, typer.Option(help="For video: even, or scenes for one a scene.")] = None,
+    window: Annotated[float | None, typer.Option(help="For sound: seconds a window; longer sound is the mean of its windows.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Contents encoded at a time; halved where memory is full.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes that decode files; one a core when not given.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    precision: Annotated[str | None, typer.Option(help="fp32, bf16 or fp16; fp16 on a GPU and fp32 elsewhere when not given.")] = None,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try what could not be embedded once more.")] = False,
+    as_default: Annotated[bool, typer.Option("--as-default", help="Show these vectors in place of those shown so far.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Embed the content of every item that has some, and record why the others have no vector. Resumes where it stopped."""
     from milkprep import extract as engine
+    from milkprep.encoder import EncoderOptions
 
     console: Console = ctx.obj
+    options = EncoderOptions(model, weights, pooling, prefix, normalise, max_length, frames, frame_choice, window, device, precision)
     report = engine.extract(
-        store, modality=modality, encoder=encoder, fields=tuple(part.strip() for part in fields.split(",")), pooling=pooling,
-        normalise=normalise, max_length=max_length, batch_size=batch_size, device=device, reporter=console,
+        store, modality=modality, encoder=encoder, options=options, fields=tuple(part.strip() for part in fields.split(",")),
+        batch_size=batch_size, workers=workers, retry_failed=retry_failed, as_default=as_default, reporter=console,
     )  # fmt: skip
-    identity = report.feature_set.identity
     if as_json:
-        console.emit({
-            "modality": modality.value, "encoder": identity.encoder, "weights": identity.weights, "width": identity.width,
-            "items": report.n_items, "contents": report.n_contents, "embedded_now": report.n_embedded_now, "failed": report.n_failed,
-            "without": report.n_without, "reasons": report.reasons.to_dicts(), "seconds": report.seconds, "stages": report.stages,
-        })  # fmt: skip
-        return
-    by = f"{identity.encoder} ({identity.weights})"
+        console.emit(_as_object(report))
+    else:
+        _tell(console, report)
+    if report.interrupted:
+        console.say("Stopped; what was embedded is stored. Run the same command again to go on.")
+        raise typer.Exit(INTERRUPTED)
+
+
+def _as_object(report: "ExtractReport") -> dict[str, object]:
+    identity = report.feature_set.identity
+    return {
+        "modality": report.feature_set.modality.value, "feature_set_id": report.feature_set.feature_set_id, "encoder": identity.encoder,
+        "weights": identity.weights, "width": identity.width, "shown": report.is_shown, "interrupted": report.interrupted,
+        "items": report.n_items, "contents": report.n_contents, "embedded_now": report.n_embedded_now, "failed": report.n_failed,
+        "without": report.n_without, "reasons": report.reasons.to_dicts(), "seconds": report.seconds, "stages": report.stages,
+    }  # fmt: skip
+
+
+def _tell(console: Console, report: "ExtractReport") -> None:
+    modality, number, identity = report.feature_set.modality, report.feature_set.feature_set_id, report.feature_set.identity
+    by = f"{identity.encoder} ({identity.weights} weights)" if identity.weights == "random" else f"{identity.encoder} ({identity.weights})"
     console.say(f"{modality}: {report.n_items} items have a vector of width {identity.width} by {by}.")
     now = f"{report.n_embedded_now} contents embedded now" if report.n_embedded_now else "Nothing was left to embed"
     console.say(f"{now}, {report.n_failed} failed.")
-    console.say("Time went to " + ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in report.stages.items()) + ".")
+    if not report.is_shown and not report.interrupted:
+        console.say(
+            f"features_{modality} shows another feature set, as before. These are set {number}: give --as-default, or "
+            f"`python cli.py feature-sets --use {number}`, to show them."
+        )
+    console.say(f"It took {report.seconds:.1f} s: " + ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in report.stages.items()) + ".")
     if report.reasons.height:
-        console.table(report.reasons, title=f"{report.n_without} items without {modality}")
+        title = f"{report.n_without} items without {modality}" if report.is_shown else f"items without {modality}, by the set that is shown"
+        console.table(report.reasons, title=title)
+
+
+@app.command(epilog="Example: python cli.py encoders --modality audio")
+def encoders(
+    ctx: typer.Context,
+    modality: Annotated[Modality | None, typer.Option(help="Only those that embed this.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List what can embed what, how wide its vectors are, where its weights come from and whether they are on this machine."""
+    import polars as pl
+
+    from milkprep import extractors
+
+    console: Console = ctx.obj
+    offers = [(name, kind, offer) for name, kind, offer in extractors.offered() if modality in (None, kind)]
+    if as_json:
+        console.emit({"encoders": [{"encoder": name, "modality": kind.value} | asdict(offer) for name, kind, offer in offers]})
+        return
+    for kind in Modality:
+        rows = [(name, o.model or "-", o.weights, o.width, "here" if o.is_here else o.origin) for name, of, o in offers if of is kind]
+        if rows:
+            columns = {"encoder": pl.String, "--model": pl.String, "--weights": pl.String, "width": pl.Int64, "weights from": pl.String}
+            default = extractors.DEFAULTS.get(kind)
+            title = f"{kind}: {default} when --encoder is not given" if default else kind.value
+            console.table(pl.DataFrame(rows, schema=columns, orient="row"), title=title)
+    console.say("Every learned encoder also takes files of your own, and --weights random for tests; see docs/extraction.md.")
 
 
 @app.command("build-splits", epilog="Example: python cli.py build-splits --setting ftmt --seed 0 --store tiktok.duckdb")

@@ -4,7 +4,9 @@ A page is a fixed range of items and becomes one transaction, so an interrupted 
 holds one page. The store is open only while a page is listed.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +37,7 @@ class Page:
         rows: `item_idx`, `position`, `location`, `content_sha256` of what can be decoded.
         refused: the same, and `status` and `reason`, of files that cannot even be read.
         contents: each distinct content once: its text, or the path of one file that holds it.
-        known: those that have a vector already, because items on earlier pages share them.
+        known: those that have a vector already, because items on earlier pages share them, or are being embedded for such a page.
     """
 
     rows: pl.DataFrame
@@ -61,6 +63,8 @@ class Reader:
         unknown = [field for field in fields if field not in FIELDS]
         if unknown or not fields:
             raise BadValue(f"A text cannot be made of {', '.join(unknown) or 'nothing'}. Name some of {', '.join(FIELDS)} with --fields.")
+        #: Held while the store is open: within a process, DuckDB opens one file either for reading or for writing.
+        self.gate = threading.Lock()
         self.modality = modality
         self.fields = [field for field in FIELDS if field in fields]
         self._path = store_path
@@ -108,8 +112,10 @@ class Reader:
         with self._open() as store:
             return Page(rows, refused, files, embedded(store, feature_set, files))
 
-    def _open(self) -> Store:
-        return Store(self._path, mode="read", wait_s=PATIENCE_S)
+    @contextmanager
+    def _open(self) -> Iterator[Store]:
+        with self.gate, Store(self._path, mode="read", wait_s=PATIENCE_S) as store:
+            yield store
 
     def _run(self, store: Store, statement: str, **values: object) -> pl.DataFrame:
         chosen: dict[str, object] = {"fields": self.fields} if self.modality is Modality.TEXT else {"modality": self.modality.value}

@@ -1,13 +1,13 @@
-"""The mapper of an extraction: contents to vectors, decoded one by one and encoded in batches of similar length.
+"""The mapper of an extraction: decoded contents to vectors, in batches of similar length.
 
-Contents are decoded until the encoder's budget is full, sorted longest first, and encoded batch by batch. Which contents
+Contents are taken until the encoder's budget is full, sorted longest first, and encoded batch by batch. Which contents
 share a batch follows from the contents alone, so a page embedded again gives the same vectors. Whatever fails is kept with
 its reason; nothing stops the run.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from milkprep.decode import DecodeFailure, undecodable
-from milkprep.encoder import Encoder
+from milkprep.encoder import Encoder, OutOfMemory
 from milkprep.stages import Stages
+
+logger = logging.getLogger(__name__)
 
 FAILURES = {"content_sha256": pl.String, "status": pl.String, "reason": pl.String}
 
@@ -43,26 +45,55 @@ class Waiting:
     size: int
 
 
-def embed(
-    contents: Mapping[str, str | Path], encoder: Encoder[Any, Any], *, batch_size: int, stages: Stages, done: Callable[[str], None]
-) -> Embedded:
-    """Embed contents.
+class Batcher:
+    """Drives an encoder: windows of decoded contents, batches of similar length, halves of what the device does not hold.
 
     Args:
-        contents: by digest.
-        encoder: for their modality.
+        encoder: for the contents.
         batch_size: most contents a batch.
-        stages: told the time that decoding and encoding take.
-        done: called with each digest once it is embedded or has failed.
+        stages: told the time that encoding takes.
     """
-    outcome = _Outcome(encoder.identity.width, done)
-    waiting = _decoded(contents, encoder, stages=stages, outcome=outcome)
-    for window in windows(waiting, budget=encoder.budget):
-        for batch in batches(window, batch_size=batch_size, budget=encoder.budget):
-            with stages.measure("encoding"):
-                vectors = encoder.encode([content.value for content in batch])  # (B, width)
-            outcome.take([content.sha256 for content in batch], vectors)
-    return outcome.frames()
+
+    def __init__(self, encoder: Encoder[Any, Any], *, batch_size: int, stages: Stages) -> None:
+        self.batch_size = batch_size
+        self._encoder, self._stages = encoder, stages
+
+    def embed(self, decoded: Iterable[tuple[str, Any]], *, done: Callable[[str], None]) -> Embedded:
+        """Embed the contents of a page.
+
+        Args:
+            decoded: by digest, in the order of the page: what the encoder's `decode` gave, or the failure.
+            done: called with each digest once it is embedded or has failed.
+        """
+        outcome = _Outcome(self._encoder.identity.width, done)
+        for window in windows(self._waiting(decoded, outcome), budget=self._encoder.budget):
+            for batch in batches(window, batch_size=self.batch_size, budget=self._encoder.budget):
+                self._encode(batch, outcome)
+        return outcome.frames()
+
+    def _waiting(self, decoded: Iterable[tuple[str, Any]], outcome: "_Outcome") -> Iterator[Waiting]:
+        for sha256, value in decoded:
+            if isinstance(value, DecodeFailure):
+                outcome.fail(sha256, value)
+            else:
+                yield Waiting(sha256, value, self._encoder.size_of(value))
+
+    def _encode(self, batch: Sequence[Waiting], outcome: "_Outcome") -> None:
+        """Encode a batch; where memory is full, in halves, and no later batch is larger than what fitted."""
+        try:
+            with self._stages.measure("encoding"):
+                vectors = self._encoder.encode([content.value for content in batch])  # (B, width)
+        except OutOfMemory:
+            if len(batch) == 1:
+                outcome.fail(batch[0].sha256, undecodable("the device has no memory to embed it"))
+                return
+            half = (len(batch) + 1) // 2
+            logger.warning("the device has no memory for %d contents at a time; %d from now on", len(batch), half)
+            self.batch_size = min(self.batch_size, half)
+            self._encode(batch[:half], outcome)
+            self._encode(batch[half:], outcome)
+            return
+        outcome.take([content.sha256 for content in batch], vectors)
 
 
 def windows(waiting: Iterable[Waiting], *, budget: int) -> Iterator[list[Waiting]]:
@@ -131,15 +162,3 @@ class _Outcome:
         return Embedded(
             pl.DataFrame(vectors, schema_overrides={"content_sha256": pl.String}), pl.DataFrame(self._failures, schema=FAILURES, orient="row")
         )
-
-
-def _decoded(contents: Mapping[str, str | Path], encoder: Encoder[Any, Any], *, stages: Stages, outcome: _Outcome) -> Iterator[Waiting]:
-    for sha256, content in contents.items():
-        try:
-            with stages.measure("decoding"):
-                value = encoder.decode(content)
-                size = encoder.size_of(value)
-        except DecodeFailure as failure:
-            outcome.fail(sha256, failure)
-            continue
-        yield Waiting(sha256, value, size)

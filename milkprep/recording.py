@@ -1,15 +1,16 @@
-"""The writer of an extraction: one page in one short transaction.
+"""The writer of an extraction: pages in short transactions.
 
 Vectors, the rows that point items at them, the assets' states and the rejects appear together or not at all, so a run killed
 at any time leaves a store that tells the truth and is resumed page by page.
 """
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import polars as pl
 
 from milkprep.content import PATIENCE_S, Page, embedded
-from milkprep.embedding import Embedded
+from milkprep.embedding import FAILURES, Embedded
 from schemas import feature_sets, queries
 from schemas.contracts import FeatureSet, Modality
 from schemas.store import Store
@@ -18,28 +19,43 @@ from schemas.store import Store
 CONTENT = "content_sha256"
 
 
-def record(store_path: Path, feature_set: FeatureSet, page: Page, outcome: Embedded, *, location: str, seconds: float) -> None:
-    """Write what became of a page.
+def record(store_path: Path, feature_set: FeatureSet, pages: Sequence[tuple[Page, Embedded]], *, location: str, seconds: float) -> None:
+    """Write what became of pages, in one transaction.
 
     Args:
         store_path: the DuckDB file; held only for this transaction.
         feature_set: the set to fill.
-        page: what was read.
-        outcome: what became of its contents; those with neither vector nor failure had a vector before.
+        pages: what was read, and what became of its contents; those with neither vector nor failure were embedded, or failed, for an
+            earlier page.
         location: for text, the columns it was composed of, where an item has no asset for them.
-        seconds: time spent since the page before.
+        seconds: time spent since the record before.
 
     Raises:
-        StoreLocked: if another process holds the store for longer than a minute. The page is lost, all before are kept.
+        StoreLocked: if another process holds the store for longer than a minute. These pages are lost, all before are kept.
     """
     with Store(store_path, mode="write", wait_s=PATIENCE_S) as store, store.transaction():
-        known = embedded(store, feature_set, outcome.vectors[CONTENT])  # by another run of the same set at the same time
-        feature_sets.append_vectors(store, feature_set, outcome.vectors.filter(~pl.col(CONTENT).is_in(list(known))))
-        accepted = page.rows.join(outcome.failures, on=CONTENT, how="anti")
-        refused = pl.concat([page.refused, page.rows.join(outcome.failures, on=CONTENT).select(page.refused.columns)])
-        with store.registered("tried", page.rows), store.registered("accepted", accepted), store.registered("refused", refused):
-            _record_rows(store, feature_set, accepted, location=location)
+        for page, outcome in pages:
+            _record_page(store, feature_set, page, outcome, location=location)
         store.run(_sql()["add_seconds"], feature_set_id=feature_set.feature_set_id, seconds=seconds)
+
+
+def _record_page(store: Store, feature_set: FeatureSet, page: Page, outcome: Embedded, *, location: str) -> None:
+    known = embedded(store, feature_set, [*outcome.vectors[CONTENT], *page.known])  # by another run of the same set at the same time, too
+    feature_sets.append_vectors(store, feature_set, outcome.vectors.filter(~pl.col(CONTENT).is_in(list(known))))
+    failures = pl.concat([outcome.failures, _earlier_failures(store, feature_set, page.known - known)])
+    accepted = page.rows.join(failures, on=CONTENT, how="anti")
+    refused = pl.concat([page.refused, page.rows.join(failures, on=CONTENT).select(page.refused.columns)])
+    with store.registered("tried", page.rows), store.registered("accepted", accepted), store.registered("refused", refused):
+        _record_rows(store, feature_set, accepted, location=location)
+
+
+def _earlier_failures(store: Store, feature_set: FeatureSet, contents: Iterable[str]) -> pl.DataFrame:
+    """Why contents failed that an earlier page shares."""
+    asked = pl.DataFrame({CONTENT: list(contents)}, schema={CONTENT: pl.String})
+    if not asked.height:
+        return pl.DataFrame(schema=FAILURES)
+    with store.registered("asked", asked):
+        return store.query(_sql()["failures_of_contents"], feature_set_id=feature_set.feature_set_id)
 
 
 def _record_rows(store: Store, feature_set: FeatureSet, accepted: pl.DataFrame, *, location: str) -> None:

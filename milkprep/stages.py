@@ -35,6 +35,10 @@ class Stages:
         finally:
             self.seconds[stage] += time.perf_counter() - started
 
+    def add(self, stage: str, seconds: float) -> None:
+        """Count time that was measured elsewhere to a stage."""
+        self.seconds[stage] += seconds
+
     def lap(self) -> float:
         """Wall-clock seconds since the last call, or since the start."""
         started, self._lap_started = self._lap_started, time.perf_counter()

@@ -74,6 +74,7 @@ def test_the_examples_of_the_help_run_in_the_order_of_the_work(workplace, monkey
         ("pull", "folder"),
         ("pull", "microlens"),
         ("fetch-media",),
+        ("encoders",),
         ("extract",),
         ("feature-sets",),
         ("build-splits",),

@@ -5,12 +5,13 @@ A plugin module has `MODALITY`, `ACCEPTS` (names of the fields of `EncoderOption
 name is its file name with `-` for `_`. Listing and naming import no torch: only `build` does.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from milkprep.encoder import Encoder, EncoderOptions, refuse_unknown_options
+from milkprep.encoder import Encoder, EncoderOptions, Offer, refuse_unknown_options
 from schemas import plugins
 from schemas.contracts import Modality
 from schemas.errors import BadValue, UnknownName
@@ -79,6 +80,14 @@ def resolve(modality: Modality, name: str | None) -> Resolved:
 def names(modality: Modality) -> list[str]:
     """Public names of the encoders of a modality."""
     return [name for name in plugins.names(__name__) if plugins.load(__name__, name).MODALITY is modality]
+
+
+def offered() -> Iterator[tuple[str, Modality, Offer]]:
+    """Everything that encoders offer: the encoder's name, what it embeds, and the offer; no weights are read."""
+    for name in plugins.names(__name__):
+        plugin = plugins.load(__name__, name)
+        for offer in plugin.offers():
+            yield name, plugin.MODALITY, offer
 
 
 def _default(modality: Modality) -> str:

@@ -75,6 +75,11 @@ SELECT $feature_set_id, refused.item_idx, refused.position,
     refused.status, refused.reason
 FROM refused LEFT JOIN assets AS a ON a.modality = $modality AND a.item_idx = refused.item_idx AND a.position = refused.position;
 
+-- name: failures_of_contents
+-- Why these contents failed this set, for other items that have them.
+SELECT content_sha256, any_value(status) AS status, any_value(reason) AS reason
+FROM feature_failures SEMI JOIN asked USING (content_sha256) WHERE feature_set_id = $feature_set_id GROUP BY content_sha256;
+
 -- name: accept_files
 UPDATE assets SET status = 'ok', reason = NULL, content_sha256 = accepted.content_sha256 FROM accepted
 WHERE assets.modality = $modality AND assets.item_idx = accepted.item_idx AND assets.position = accepted.position;

@@ -7,6 +7,7 @@ import pytest
 from small_catalogue import add_items, query, tables, violations, write_catalogue
 
 from milkprep import content
+from milkprep.encoder import EncoderOptions
 from milkprep.extract import ExtractReport, extract
 from milkprep.extractors import hashed_ngrams
 from schemas import fingerprint
@@ -37,7 +38,7 @@ def path(pulled, tmp_path):
 
 
 def run(path, **options) -> ExtractReport:
-    return extract(path, **{"modality": Modality.TEXT, "encoder": "hashed-ngrams", "reporter": Silent(), **options})
+    return extract(path, **{"modality": Modality.TEXT, "encoder": "hashed-ngrams", "as_default": True, "reporter": Silent(), **options})
 
 
 def embedded_now(path, monkeypatch, **options) -> list[str]:
@@ -245,7 +246,7 @@ class Counting(Silent):
 
 def test_the_report_says_where_the_time_went(path):
     report = run(path)
-    assert list(report.stages) == ["reading", "decoding", "encoding", "writing"]
+    assert list(report.stages) == ["reading", "decoding", "waiting", "encoding", "writing"]
     assert 0 < sum(report.stages.values()) <= report.seconds
     assert query(path, "SELECT seconds > 0 FROM feature_sets") == [(True,)]
 
@@ -265,11 +266,11 @@ def test_no_text_anywhere_is_an_error_that_registers_nothing(tmp_path):
         ({"batch_size": 0}, BadValue, "--batch-size 0"),
         ({"encoder": "hashed-ngram"}, UnknownName, "Did you mean 'hashed-ngrams'"),
         ({"encoder": "colour-layout"}, BadValue, "embeds visual, not text"),
-        ({"max_length": 5}, BadValue, "--max-length means nothing"),
-        ({"pooling": "cls"}, BadValue, "--pooling means nothing"),
-        ({"device": "cuda"}, BadValue, "--device means nothing"),
+        ({"options": EncoderOptions(max_length=5)}, BadValue, "--max-length means nothing"),
+        ({"options": EncoderOptions(pooling="cls")}, BadValue, "--pooling means nothing"),
+        ({"options": EncoderOptions(device="cuda")}, BadValue, "--device means nothing"),
         ({"modality": Modality.VISUAL, "encoder": "colour-layout"}, DataError, "No item has visual content in a local file"),
-        ({"modality": Modality.AUDIO, "encoder": None}, BadValue, r"no default encoder yet.*log-mel"),
+        ({"modality": Modality.AUDIO, "encoder": None}, DataError, "No item has audio content in a local file"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_and_leaves_no_trace(path, options, error, match):

@@ -17,7 +17,7 @@ def path(tmp_path):
 
 
 def run(path, **options) -> ExtractReport:
-    return extract(path, **{"modality": Modality.TEXT, "encoder": "hashed-ngrams", "reporter": Silent(), **options})
+    return extract(path, **{"modality": Modality.TEXT, "encoder": "hashed-ngrams", "as_default": True, "reporter": Silent(), **options})
 
 
 def refuse_blue(monkeypatch) -> list[str]:

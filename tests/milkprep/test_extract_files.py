@@ -8,7 +8,7 @@ import pytest
 from media_samples import gradient, tone, write_picture, write_wav
 from small_catalogue import query, tables, violations, write_catalogue
 
-from milkprep import content, decode, extractors
+from milkprep import content, decode, decoders, extractors
 from milkprep.encoder import EncoderOptions
 from milkprep.extract import ExtractReport, extract
 from milkprep.extractors.colour_layout import ColourLayout
@@ -21,7 +21,7 @@ ENCODERS = {Modality.VISUAL: "colour-layout", Modality.AUDIO: "log-mel"}
 
 
 def run(path, modality: Modality, **options) -> ExtractReport:
-    return extract(path, modality=modality, encoder=ENCODERS[modality], reporter=Silent(), **options)
+    return extract(path, modality=modality, encoder=ENCODERS[modality], as_default=True, reporter=Silent(), **options)
 
 
 def vector_of(file, modality: Modality) -> np.ndarray:
@@ -114,13 +114,14 @@ def test_a_picture_that_only_one_encoder_refuses_is_tried_once_and_counted_every
 
     decoded = ColourLayout.decode
     monkeypatch.setattr(ColourLayout, "decode", refuse)
-    report = run(pictures, Modality.VISUAL, normalise=True)
+    monkeypatch.setattr(decoders, "of", lambda encoder, n_workers: decoders.ThreadDecoder(encoder))  # here, where the encoder is patched
+    report = run(pictures, Modality.VISUAL, options=EncoderOptions(normalise=True))
     assert report.feature_set.identity == other.identity
     assert (report.n_items, report.n_failed) == (2, 6)  # items 0 and 1 share the content
     assert sorted(tried) == ["0.png", "1.png", "2.png", "3.png", "page.jpg", "short.png"]
     tried.clear()
     before = tables(pictures)
-    assert run(pictures, Modality.VISUAL, normalise=True).n_failed == 6
+    assert run(pictures, Modality.VISUAL, options=EncoderOptions(normalise=True)).n_failed == 6
     assert tried == []
     assert tables(pictures) == before
     assert run(pictures, Modality.VISUAL).n_failed == 4

@@ -5,6 +5,7 @@ from media_samples import write_picture
 from raw_files import pull_prepared, table, write_vectors
 from small_catalogue import tables, violations, write_catalogue
 
+from milkprep.encoder import EncoderOptions
 from milkprep.extract import ExtractReport, extract
 from schemas.contracts import Modality
 from schemas.errors import BadValue, DataError, FeatureMissing
@@ -24,7 +25,7 @@ def folder(tmp_path):
 
 
 def run(folder, encoder: str, modality: Modality = Modality.VISUAL, **options) -> ExtractReport:
-    return extract(folder / "s.duckdb", modality=modality, encoder=encoder, reporter=Silent(), **options)
+    return extract(folder / "s.duckdb", modality=modality, encoder=encoder, as_default=True, reporter=Silent(), **options)
 
 
 def test_a_broken_row_of_imported_vectors_is_no_file_to_read(folder):
@@ -68,4 +69,4 @@ def test_vectors_that_were_never_imported_cannot_be_shown(tmp_path):
 @pytest.mark.parametrize("option", [{"normalise": True}, {"max_length": 5}, {"pooling": "cls"}])
 def test_imported_vectors_take_no_options(folder, option):
     with pytest.raises(BadValue, match="means nothing"):
-        run(folder, "imported", **option)
+        run(folder, "imported", options=EncoderOptions(**option))

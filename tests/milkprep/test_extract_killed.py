@@ -19,12 +19,13 @@ N_ITEMS = 40
 CHILD = """
 import sys, time
 from pathlib import Path
-from milkprep import content, extract, recording
+from milkprep import content, extract, pipeline, recording
 from schemas.contracts import Modality
 from schemas.reporting import Silent
 
 path, modality, encoder, pause = Path(sys.argv[1]), Modality(sys.argv[2]), sys.argv[3], float(sys.argv[4])
 content.PAGE_ITEMS[modality] = 8
+pipeline.PAGES_A_TRANSACTION = 1  # so that there is a moment between any two pages
 
 def announced(module, name, word):
     wrapped = getattr(module, name)
@@ -34,8 +35,8 @@ def announced(module, name, word):
         return wrapped(*args, **options)
     setattr(module, name, announce)
 
-announced(extract, "embed", "embedding")
-announced(extract.recording, "record", "recording")
+announced(pipeline.Batcher, "embed", "embedding")
+announced(recording, "record", "recording")
 announced(recording.feature_sets, "append_rows", "inside the transaction")
 announced(recording.feature_sets, "finish_inside", "finishing")
 report = extract.extract(path, modality=modality, encoder=encoder, reporter=Silent())

@@ -25,7 +25,7 @@ def two(tmp_path):
     """A store with texts by title (set 1), by description (set 2, which is shown), and a set 3 that was never finished."""
     path = write_catalogue(tmp_path / "texts.duckdb", TEXTS)
     for fields in (("title",), ("description",)):
-        extract.extract(path, modality=Modality.TEXT, encoder="hashed-ngrams", fields=fields, reporter=Silent())
+        extract.extract(path, modality=Modality.TEXT, encoder="hashed-ngrams", fields=fields, as_default=True, reporter=Silent())
     sets.use(path, 2)
     with Store(path, mode="write") as store:
         feature_sets.register(store, Modality.TEXT, EncoderIdentity("tiny", "random", "", 2, "mean"))
@@ -159,7 +159,7 @@ def test_no_extraction_looks_for_files_where_imported_vectors_lay(imported):
         ("its row in v.npy is all zeros", 2), ("its vectors of v.npy were removed", 18),
     ]  # fmt: skip
     with pytest.raises(DataError, match="visual"):
-        extract.extract(imported, modality=Modality.VISUAL, encoder="colour-layout", reporter=Silent())
+        extract.extract(imported, modality=Modality.VISUAL, encoder="colour-layout", as_default=True, reporter=Silent())
     assert violations(imported) == {}
 
 

@@ -19,7 +19,7 @@ TABLES = ("users", "items", "interactions", "rejects")
 
 
 def embed(folder: Path, modality: Modality, encoder: str, **options):
-    return extract.extract(folder / "s.duckdb", modality=modality, encoder=encoder, reporter=Silent(), **options)
+    return extract.extract(folder / "s.duckdb", modality=modality, encoder=encoder, as_default=True, reporter=Silent(), **options)
 
 
 def vectors(folder: Path, modality: str) -> dict[str, tuple[float, ...]]:

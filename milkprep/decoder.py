@@ -1,0 +1,56 @@
+"""A process of its own that decodes files for an encoder whose weights it never sees: a damaged file can end only this process.
+
+The first line it reads is JSON with `encoder`, the plugin's name, and `preparation`, what its `preparer` needs to know; an empty line
+is the answer, when it is ready. Every further line is a list of paths. For each path it answers a line of JSON: `type` and `shape` of
+an array whose bytes follow, or `status` and `reason` of a failure; and the `seconds` it took. It ends when its input does.
+"""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from milkprep.decode import DecodeFailure, undecodable
+from milkprep.encoder import Preparer
+from schemas import plugins
+
+
+def main() -> None:
+    """Answer until there are no more questions."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a library may say goes elsewhere
+    questions = sys.stdin.buffer
+    named = json.loads(questions.readline())
+    prepare: Preparer = plugins.load("milkprep.extractors", named["encoder"]).preparer(named["preparation"])
+    answers.write(b"\n")
+    answers.flush()
+    while line := questions.readline():
+        for path in json.loads(line):
+            _answer(answers, prepare, Path(path))
+
+
+def _answer(answers: BinaryIO, prepare: Preparer, path: Path) -> None:
+    started = time.perf_counter()
+    body = b""
+    try:
+        array = np.ascontiguousarray(prepare(path))
+        said, body = {"type": array.dtype.str, "shape": array.shape}, array.tobytes()
+    except DecodeFailure as failure:
+        said = _refusal(failure)
+    except MemoryError:
+        said = _refusal(undecodable("there is no memory to decode it"))
+    answers.write(json.dumps(said | {"seconds": time.perf_counter() - started}).encode() + b"\n")
+    answers.write(body)
+    answers.flush()
+
+
+def _refusal(failure: DecodeFailure) -> dict[str, Any]:
+    return {"status": failure.status.value, "reason": failure.reason}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,254 @@
+"""The pages of an extraction, through all its stages at a time: one reads, some decode, one encodes, one writes.
+
+A page is read and its new contents are given to the decoders while earlier ones are encoded; finished pages are written in the
+order they were read, several in one transaction where writing is the slower. What waits between the stages is bounded in number
+and bytes. Contents that two pages share are embedded for the first. An error in any stage ends the run with that error; what is
+whole is written before it is raised.
+"""
+
+import queue
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from milkprep import decoders, recording
+from milkprep.content import Page, Reader
+from milkprep.decoders import Answer, Decoders
+from milkprep.embedding import Batcher, Embedded
+from milkprep.encoder import Encoder
+from milkprep.stages import Stages
+from schemas.contracts import FeatureSet
+from schemas.reporting import Progress
+
+#: Contents that may be decoded ahead of the encoder, and their bytes; one chunk for each worker may come on top.
+MOST_AHEAD, BYTES_AHEAD = 1024, 128 << 20
+#: Pages that may wait to be written, and those that are written at once, at most.
+PAGES_UNWRITTEN, PAGES_A_TRANSACTION = 4, 8
+#: Contents that failed which are remembered, lest a placeholder at a thousand items is tried as often.
+FAILURES_KNOWN = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One extraction under way: what reads, what embeds, what is filled.
+
+    Args:
+        path: the DuckDB file.
+        reader: of its content.
+        encoder: for its modality.
+        feature_set: the set to fill.
+        batch_size: most contents a batch.
+        n_workers: decoding processes, where files are embedded.
+        retry: whether content that failed before is tried again.
+        pages: page numbers and how many rows each has to do.
+        stages: told where time goes.
+    """
+
+    path: Path
+    reader: Reader
+    encoder: Encoder[Any, Any]
+    feature_set: FeatureSet
+    batch_size: int
+    n_workers: int
+    retry: bool
+    pages: Sequence[tuple[int, int]]
+    stages: Stages
+
+
+@dataclass(frozen=True, slots=True)
+class Embeddings:
+    """How many contents were embedded, and whether Ctrl-C ended it before all were."""
+
+    n: int
+    interrupted: bool
+
+
+def embed_pages(work: Work, progress: Progress) -> Embeddings:
+    """Embed page after page.
+
+    Args:
+        work: what is to be done.
+        progress: told of each item.
+    """
+    under_way = _UnderWay()
+    using = decoders.of(work.encoder, n_workers=work.n_workers)
+    reading, writing = _Reading(work, using, under_way), _Writing(work, under_way)
+    batcher = Batcher(work.encoder, batch_size=work.batch_size, stages=work.stages)
+    n, interrupted = 0, False
+    try:
+        while (page := reading.next_page()) is not None:
+            outcome = batcher.embed(reading.answers(), done=_counted(page, progress))
+            writing.put(page, outcome)
+            n += outcome.vectors.height
+    except KeyboardInterrupt:
+        interrupted = True
+    finally:
+        reading.stop()
+        using.close()
+        writing.close()
+    writing.raise_error()
+    return Embeddings(n, interrupted)
+
+
+def _counted(page: Page, progress: Progress) -> Callable[[str], None]:
+    """Count a page's rows as done: at once where nothing is to be computed, the others with their content."""
+    sharers = Counter(page.rows["content_sha256"].to_list())
+    progress.advance(page.refused.height + sum(sharers[sha256] for sha256 in page.known))
+    return lambda sha256: progress.advance(sharers[sha256])
+
+
+class _UnderWay:
+    """Contents that no other page has to embed: those of pages that are not written yet, and those that failed in this run."""
+
+    def __init__(self) -> None:
+        self._unwritten: set[str] = set()
+        self._failed: set[str] = set()
+        self._lock = threading.Lock()
+
+    def all(self) -> frozenset[str]:
+        with self._lock:
+            return frozenset(self._unwritten | self._failed)
+
+    def add(self, contents: Iterable[str]) -> None:
+        with self._lock:
+            self._unwritten.update(contents)
+
+    def settle(self, contents: Iterable[str], *, failed: Iterable[str]) -> None:
+        """Contents of a page that is written now: the store knows their vectors, and their failures by item."""
+        with self._lock:
+            self._unwritten.difference_update(contents)
+            if len(self._failed) < FAILURES_KNOWN:  # one that is forgotten is only tried again
+                self._failed.update(failed)
+
+
+#: What the reading thread tells the encoding one, in order: a page; the contents of a chunk and their answers; None at the end of a
+#: page; and what became of reading itself, which is an error or nothing.
+Event = Page | tuple[Sequence[str], Future[list[Answer]]] | None
+
+
+class _Reading:
+    """Reads pages and has their new contents decoded, ahead of who asks."""
+
+    def __init__(self, work: Work, using: Decoders, under_way: _UnderWay) -> None:
+        self._work, self._using, self._under_way = work, using, under_way
+        self._events: queue.SimpleQueue[Event | Future[None]] = queue.SimpleQueue()
+        self._room = threading.Condition()
+        self._n_ahead = self._bytes_ahead = 0
+        self._stopped = False
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="read")
+        self._pool.submit(self._read).add_done_callback(self._events.put)
+
+    def next_page(self) -> Page | None:
+        """The next page; None after the last."""
+        event = self._next()
+        assert event is None or isinstance(event, Page)
+        return event
+
+    def answers(self) -> Iterator[tuple[str, Any]]:
+        """What became of the new contents of the page that was taken last, by digest and in their order."""
+        while (event := self._next()) is not None:
+            assert isinstance(event, tuple)
+            contents, future = event
+            with self._work.stages.measure("waiting"):
+                answers = future.result()
+            with self._room:
+                self._n_ahead -= len(contents)
+                self._bytes_ahead -= sum(answer.n_bytes for answer in answers)
+                self._room.notify()
+            self._work.stages.add("decoding", sum(answer.seconds for answer in answers))
+            yield from zip(contents, (answer.value for answer in answers), strict=True)
+
+    def stop(self) -> None:
+        """Read no more, and wait until that is so."""
+        with self._room:
+            self._stopped = True
+            self._room.notify()
+        self._pool.shutdown(wait=True)
+
+    def _next(self) -> Event:
+        with self._work.stages.measure("waiting"):
+            event = self._events.get()
+        return event.result() if isinstance(event, Future) else event
+
+    def _read(self) -> None:
+        for number, _ in self._work.pages:
+            if self._stopped:
+                return
+            self._hand_out(self._page(number))
+
+    def _page(self, number: int) -> Page:
+        earlier = self._under_way.all()  # asked for before reading: what is written in between is known by the store
+        with self._work.stages.measure("reading"):
+            page = self._work.reader.read(number, self._work.feature_set, retry=self._work.retry)
+        return replace(page, known=page.known | earlier.intersection(page.contents))
+
+    def _hand_out(self, page: Page) -> None:
+        new = [sha256 for sha256 in page.contents if sha256 not in page.known]
+        self._under_way.add(new)
+        self._events.put(page)
+        for start in range(0, len(new), self._using.chunk):
+            chunk = new[start : start + self._using.chunk]
+            with self._room:
+                self._room.wait_for(lambda: self._stopped or (self._n_ahead < MOST_AHEAD and self._bytes_ahead < BYTES_AHEAD))
+                if self._stopped:
+                    return
+                self._n_ahead += len(chunk)
+            future = self._using.submit([page.contents[sha256] for sha256 in chunk])
+            future.add_done_callback(self._count_bytes)
+            self._events.put((chunk, future))
+        self._events.put(None)
+
+    def _count_bytes(self, future: Future[list[Answer]]) -> None:
+        if not future.cancelled() and future.exception() is None:
+            with self._room:
+                self._bytes_ahead += sum(answer.n_bytes for answer in future.result())
+
+
+class _Writing:
+    """Writes pages in their order, in a thread of its own; those that wait go into one transaction."""
+
+    def __init__(self, work: Work, under_way: _UnderWay) -> None:
+        self._work, self._under_way = work, under_way
+        self._waiting: deque[tuple[Page, Embedded]] = deque()
+        self._turns: deque[Future[None]] = deque()
+        self._broken = False
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="write")
+
+    def put(self, page: Page, outcome: Embedded) -> None:
+        """Have a page written, soon; what went wrong with one before is raised."""
+        self._waiting.append((page, outcome))
+        self._turns.append(self._pool.submit(self._write))
+        with self._work.stages.measure("waiting"):
+            while len(self._turns) > PAGES_UNWRITTEN or self._turns[0].done():
+                self._turns.popleft().result()
+                if not self._turns:
+                    return
+
+    def close(self) -> None:
+        """Wait until everything is written."""
+        self._pool.shutdown(wait=True)
+
+    def raise_error(self) -> None:
+        """Raise what went wrong, if anything did; nothing is written after it."""
+        for turn in self._turns:
+            turn.result()
+
+    def _write(self) -> None:
+        """A turn for every page; where one takes several, the next ones find nothing to do."""
+        pages = [self._waiting.popleft() for _ in range(min(len(self._waiting), PAGES_A_TRANSACTION))]
+        if pages and not self._broken:
+            self._broken = True
+            self._record(pages)
+            self._broken = False
+
+    def _record(self, pages: Sequence[tuple[Page, Embedded]]) -> None:
+        work = self._work
+        location = "+".join(f"items.{field}" for field in work.reader.fields)
+        with work.stages.measure("writing"), work.reader.gate:
+            recording.record(work.path, work.feature_set, pages, location=location, seconds=work.stages.lap())
+        for page, outcome in pages:
+            self._under_way.settle(page.contents, failed=outcome.failures["content_sha256"])
