@@ -25,6 +25,9 @@ PAGE_ITEMS = {Modality.TEXT: 2048, Modality.VISUAL: 512, Modality.AUDIO: 256}
 #: Seconds to wait for a reader of the store between pages; hours of work hang on it.
 PATIENCE_S = 60.0
 
+#: The range of all items.
+EVERYTHING = {"first": 0, "last": (1 << 31) - 1}
+
 ROWS = {"item_idx": pl.Int32, "position": pl.Int32, "location": pl.String, "content_sha256": pl.String}
 REFUSED = {**ROWS, "status": pl.String, "reason": pl.String}
 
@@ -78,7 +81,7 @@ class Reader:
             DataError: if no item has any; the message says why, by how many items.
         """
         with Store(self._path, mode="read") as store:
-            if self._run(store, "has_pending", feature_set_id=-1, retry=True).item():
+            if self._run(store, "has_pending", feature_set_id=-1, retry=True, **EVERYTHING).item():
                 return
             reasons = store.query(self._sql["reasons"], modality=self.modality.value)
         words = "; ".join(f"{row['items']} items: {row['reason']}" for row in reasons.head(3).iter_rows(named=True))
@@ -96,14 +99,14 @@ class Reader:
             retry: whether content that failed counts as to do.
         """
         size = PAGE_ITEMS[self.modality]
-        pages = self._run(store, "pending_pages", feature_set_id=feature_set.feature_set_id, retry=retry, page_items=size)
+        pages = self._run(store, "pending_pages", feature_set_id=feature_set.feature_set_id, retry=retry, page_items=size, **EVERYTHING)
         return list(pages.iter_rows())
 
     def read(self, page: int, feature_set: FeatureSet, *, retry: bool) -> Page:
         """One page's content; files are digested, for equal files are one content."""
         size = PAGE_ITEMS[self.modality]
         with self._open() as store:
-            listed = self._run(store, "page", feature_set_id=feature_set.feature_set_id, retry=retry, page_items=size, first=page * size)
+            listed = self._run(store, "page", feature_set_id=feature_set.feature_set_id, retry=retry, first=page * size, last=(page + 1) * size - 1)
             if self.modality is Modality.TEXT:
                 rows = listed.select(pl.col(name).cast(kind) for name, kind in ROWS.items())
                 contents = dict(zip(listed["content_sha256"], listed["content"], strict=True))

@@ -1,5 +1,5 @@
 Extraction: what is to be embedded, page by page, and what became of it. {pending} stands for one of the two statements that
-follow, {vectors} for the name of a feature set's own table; nothing else is ever put in.
+follow, both of the items $first to $last; {vectors} for the name of a feature set's own table; nothing else is ever put in.
 
 -- name: pending_text
 -- Items whose composed text this feature set has not embedded yet. A text that already failed it is tried again on $retry.
@@ -11,11 +11,13 @@ FROM (
         CASE WHEN list_contains($fields, 'brand') THEN brand END,
         CASE WHEN list_contains($fields, 'categories') THEN array_to_string(categories, ', ') END
     ], lambda part: regexp_matches(part, '\S')), chr(10)), '') AS content
-    FROM items
+    FROM items WHERE item_idx BETWEEN $first AND $last
 ) AS composed
-ANTI JOIN (SELECT item_idx, content_sha256 FROM feature_rows WHERE feature_set_id = $feature_set_id) AS done
+ANTI JOIN (SELECT item_idx, content_sha256 FROM feature_rows
+           WHERE feature_set_id = $feature_set_id AND item_idx BETWEEN $first AND $last) AS done
     ON done.item_idx = composed.item_idx AND done.content_sha256 = sha256(composed.content)
-ANTI JOIN (SELECT item_idx, content_sha256 FROM feature_failures WHERE feature_set_id = $feature_set_id AND NOT $retry) AS failed
+ANTI JOIN (SELECT item_idx, content_sha256 FROM feature_failures
+           WHERE feature_set_id = $feature_set_id AND NOT $retry AND item_idx BETWEEN $first AND $last) AS failed
     ON failed.item_idx = composed.item_idx AND failed.content_sha256 = sha256(composed.content)
 WHERE content IS NOT NULL
 
@@ -26,17 +28,19 @@ WHERE content IS NOT NULL
 SELECT a.item_idx, a.position, coalesce(d.file, a.location) AS location, a.content_sha256, NULL::VARCHAR AS content
 FROM assets AS a
 LEFT JOIN (SELECT address, modality, file FROM downloads WHERE status = 'ok') AS d ON d.address = a.location AND d.modality = a.modality
-ANTI JOIN (SELECT item_idx, position, content_sha256 FROM feature_rows WHERE feature_set_id = $feature_set_id) AS done
+ANTI JOIN (SELECT item_idx, position, content_sha256 FROM feature_rows
+           WHERE feature_set_id = $feature_set_id AND item_idx BETWEEN $first AND $last) AS done
     ON done.item_idx = a.item_idx AND done.position = a.position AND a.status = 'ok' AND done.content_sha256 = a.content_sha256
 ANTI JOIN (SELECT r.item_idx, r.position, s.modality FROM feature_rows AS r JOIN feature_sets AS s USING (feature_set_id)
-           WHERE s.encoder = 'imported') AS imported
+           WHERE s.encoder = 'imported' AND r.item_idx BETWEEN $first AND $last) AS imported
     ON imported.item_idx = a.item_idx AND imported.position = a.position AND imported.modality = a.modality
 ANTI JOIN (SELECT modality, weights FROM feature_sets WHERE encoder = 'imported') AS of_import
     ON of_import.modality = a.modality AND of_import.weights = a.location
-ANTI JOIN (SELECT item_idx, position, content_sha256 FROM feature_failures WHERE feature_set_id = $feature_set_id AND NOT $retry) AS failed
+ANTI JOIN (SELECT item_idx, position, content_sha256 FROM feature_failures
+           WHERE feature_set_id = $feature_set_id AND NOT $retry AND item_idx BETWEEN $first AND $last) AS failed
     ON failed.item_idx = a.item_idx AND failed.position = a.position AND a.status <> 'pending'
     AND failed.content_sha256 IS NOT DISTINCT FROM a.content_sha256
-WHERE a.modality = $modality AND (d.file IS NOT NULL OR NOT contains(a.location, '://')) AND a.status IN ('pending', 'ok', 'decode_error', 'too_short', 'silent')
+WHERE a.modality = $modality AND a.item_idx BETWEEN $first AND $last AND (d.file IS NOT NULL OR NOT contains(a.location, '://')) AND a.status IN ('pending', 'ok', 'decode_error', 'too_short', 'silent')
 
 -- name: has_pending
 SELECT count(*) > 0 AS found FROM (SELECT 1 FROM ({pending}) LIMIT 1);
@@ -46,8 +50,7 @@ SELECT count(*) > 0 AS found FROM (SELECT 1 FROM ({pending}) LIMIT 1);
 SELECT item_idx // $page_items AS page, count(*) AS pending FROM ({pending}) GROUP BY page ORDER BY page;
 
 -- name: page
-SELECT item_idx, position, location, content_sha256, content FROM ({pending})
-WHERE item_idx >= $first AND item_idx < $first + $page_items ORDER BY item_idx, position;
+SELECT item_idx, position, location, content_sha256, content FROM ({pending}) ORDER BY item_idx, position;
 
 -- name: embedded
 -- Which of these contents have a vector.
