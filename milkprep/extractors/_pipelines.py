@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from torch.nn import Module
 
 DEFAULT = "WAV2VEC2_BASE"
+#: The word for the weights that a bundle comes with.
+OWN = "own"
 #: Where torchaudio keeps its weights.
 ADDRESS = "https://download.pytorch.org/torchaudio/models/"
 #: Name, width of a vector, file; a test holds them to torchaudio's own.
@@ -147,7 +149,7 @@ def load(network: Architecture, *, weights: str | None) -> tuple["Module", str, 
 
     Args:
         network: which.
-        weights: file, `random`, or None for the bundle's own.
+        weights: file, `random`, or `own` or None for the bundle's.
 
     Returns:
         The network in float32 on the CPU, in evaluation mode; its weights' name and digest.
@@ -163,10 +165,10 @@ def load(network: Architecture, *, weights: str | None) -> tuple["Module", str, 
         made = network.network()
     if weights == RANDOM:
         return made, RANDOM, fingerprint.of_value([network.kind, network.settings, SEED, torch.__version__])
-    if weights:
-        file = Path(weights).expanduser()
+    if weights not in (None, OWN):
+        file = Path(str(weights)).expanduser()
         if not file.is_file():
-            raise WeightsMissing(f"There is no file {weights}. Give a file (.safetensors, .pt, .pth) or `random` with --weights.")
+            raise WeightsMissing(f"There is no file {weights}. Give a file (.safetensors, .pt, .pth), `{OWN}` or `random` with --weights.")
         name = file.resolve().as_posix()
     else:
         file, name = _own_file(network), network.name

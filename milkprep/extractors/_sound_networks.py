@@ -61,7 +61,7 @@ class Preparation:
     shortest: int
     settings: Mapping[str, Any]
 
-    def extractor(self) -> Any:  # noqa: ANN401 - the classes are untyped
+    def extractor(self) -> Any:  # noqa: ANN401 - the library leaves it untyped
         """The model's own feature extractor.
 
         Raises:
@@ -117,7 +117,7 @@ def load(*, model: str | None, weights: str) -> Loaded:
     return Loaded(_filled(network, found), found.name, found.sha256, preparation)
 
 
-def features(samples: NDArray[np.float32], extractor: Any, *, way: str) -> NDArray[np.float32]:  # noqa: ANN401 - untyped
+def features(samples: NDArray[np.float32], extractor: Any, *, way: str) -> NDArray[np.float32]:  # noqa: ANN401 - the library leaves it untyped
     """What the model's own extractor makes of one window.
 
     Args:
@@ -174,7 +174,7 @@ def _settings(folder: Path) -> tuple["PreTrainedConfig", Preparation]:
     return config, _preparation(config, made)
 
 
-def _fitting(config: Any) -> dict[str, Any]:  # noqa: ANN401 - untyped
+def _fitting(config: Any) -> dict[str, Any]:  # noqa: ANN401 - the library leaves it untyped
     """Settings of the feature extractor that a network without one of its own needs."""
     if config.model_type == "audio-spectrogram-transformer":
         return {"max_length": config.max_length, "num_mel_bins": config.num_mel_bins}
@@ -183,7 +183,7 @@ def _fitting(config: Any) -> dict[str, Any]:  # noqa: ANN401 - untyped
     return {}
 
 
-def _preparation(config: Any, extractor: Any) -> Preparation:  # noqa: ANN401 - untyped
+def _preparation(config: Any, extractor: Any) -> Preparation:  # noqa: ANN401 - the library leaves it untyped
     """How sound is prepared.
 
     Raises:

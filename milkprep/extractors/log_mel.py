@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from milkprep.decode.audio import MAX_SECONDS, at_rate, read_sound, refuse_inaudible
+from milkprep.decode.audio import MAX_SECONDS
 from milkprep.encoder import EncoderOptions, Offer, Preparer, l2_normalised, library_versions
+from milkprep.extractors._sounds import samples_of
 from schemas.contracts import EncoderIdentity, Modality
 
 if TYPE_CHECKING:
@@ -97,9 +98,7 @@ def offers() -> list[Offer]:
 
 
 def _samples(path: Path) -> NDArray[np.float32]:
-    samples = at_rate(read_sound(path), RATE)
-    refuse_inaudible(samples, min_samples=FFT, rate=RATE)
-    return samples
+    return samples_of(path, rate=RATE, shortest=FFT)
 
 
 def _mean_and_spread(spectra: "Tensor", *, frames: "Tensor") -> "Tensor":

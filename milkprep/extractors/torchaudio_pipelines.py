@@ -138,10 +138,11 @@ def preparer(preparation: Mapping[str, Any]) -> Preparer:
 
 
 def offers() -> list[Offer]:
-    """The pipelines, and whether torch hub's cache has their weights."""
+    """The pipelines, and whether torch hub's cache has their weights; those trained to transcribe go by name, too, unlisted."""
     return [
-        Offer(name, "the pipeline's own", width, "torchaudio's server, or a file", is_here=_pipelines.hub_file(name).is_file())
+        Offer(name, _pipelines.OWN, width, "torchaudio, or a file", is_here=_pipelines.hub_file(name).is_file())
         for name, (width, _) in _pipelines.BUNDLES.items()
+        if "_ASR_" not in name
     ]
 
 

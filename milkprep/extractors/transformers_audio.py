@@ -163,7 +163,7 @@ def offers() -> list[Offer]:
     return [Offer("", name, width, "the hub, or a folder", is_here=_weights.is_here(name)) for name, width in KNOWN]
 
 
-def _spectrograms(prepared: _sound_networks.Preparation, extractor: Any, path: Path) -> NDArray[np.float32]:  # noqa: ANN401 - untyped
+def _spectrograms(prepared: _sound_networks.Preparation, extractor: Any, path: Path) -> NDArray[np.float32]:  # noqa: ANN401 - the library leaves it untyped
     """(W, F + 1, bands) float32: a file's windows, and below each how many samples of sound it holds."""
     samples = _sounds.samples_of(path, rate=prepared.rate, shortest=prepared.shortest)
     places = _sounds.cut(len(samples), window=prepared.window or len(samples), shortest=prepared.shortest, join=False)
