@@ -17,7 +17,7 @@ from schemas.contracts import Modality
 from schemas.errors import BadValue, UnknownName
 
 #: What `extract` uses where no encoder is named. Weight-free encoders are never chosen unasked.
-DEFAULTS = {Modality.TEXT: "transformers-text", Modality.AUDIO: "torchaudio-pipelines"}
+DEFAULTS = {Modality.TEXT: "transformers-text", Modality.VISUAL: "open-clip", Modality.AUDIO: "torchaudio-pipelines"}
 #: The one that a hub name or a folder means in place of an encoder's name.
 TEXT_PLUGIN = "transformers-text"
 
@@ -62,9 +62,9 @@ def resolve(modality: Modality, name: str | None) -> Resolved:
 
     Raises:
         UnknownName: if nothing answers to the name; the message gives the nearest spelling.
-        BadValue: if the encoder embeds another modality, or the modality has no default yet.
+        BadValue: if the encoder embeds another modality.
     """
-    name = name or _default(modality)
+    name = name or DEFAULTS[modality]
     if name in plugins.names(__name__):
         return _of_plugin(modality, name)
     if modality is Modality.TEXT and ("/" in name or Path(name).is_dir()):
@@ -88,12 +88,6 @@ def offered() -> Iterator[tuple[str, Modality, Offer]]:
         plugin = plugins.load(__name__, name)
         for offer in plugin.offers():
             yield name, plugin.MODALITY, offer
-
-
-def _default(modality: Modality) -> str:
-    if modality in DEFAULTS:
-        return DEFAULTS[modality]
-    raise BadValue(f"{modality} has no default encoder yet. Name one with --encoder ({', '.join(names(modality))}).")
 
 
 def _of_plugin(modality: Modality, name: str) -> Resolved:

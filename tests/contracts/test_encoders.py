@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tiny_sound_models
 import tiny_transformer
+import tiny_vision
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from media_samples import gradient, tone, write_picture, write_sound, write_wav
@@ -51,6 +52,7 @@ def tiny(tmp_path_factory) -> dict[str, dict[str, Any]]:
     """Options that make an encoder with weights tiny."""
     folder = tmp_path_factory.mktemp("tiny")
     return {
+        "open-clip": {"weights": str(tiny_vision.write_open_clip(folder / "open_clip"))},
         "transformers-text": {"weights": str(tiny_transformer.write(folder))},
         "torchaudio-pipelines": {"model": str(tiny_sound_models.write_pipeline(folder / "wav2vec2.json")), "weights": "random", "window": 0.7},
         "transformers-audio": {"weights": str(tiny_sound_models.write_transformers(folder / "clap", "clap"))},
