@@ -18,10 +18,10 @@ from schemas.contracts import FeatureSet, Modality
 from schemas.errors import BadValue, DataError
 from schemas.store import Store
 
-#: Columns of `items` a text may be composed of, in the order they are joined.
-FIELDS = ("title", "description", "brand", "categories")
+#: What a text may be composed of, in the order it is joined: columns of `items`, and `words`, the word ids of `title_words`.
+FIELDS = ("title", "description", "brand", "categories", "words")
 #: Items a page; what a kill can lose at most.
-PAGE_ITEMS = {Modality.TEXT: 2048, Modality.VISUAL: 512, Modality.AUDIO: 256}
+PAGE_ITEMS = {Modality.TEXT: 1024, Modality.VISUAL: 128, Modality.AUDIO: 64}
 #: Seconds to wait for a reader of the store between pages; hours of work hang on it.
 PATIENCE_S = 60.0
 

@@ -29,8 +29,8 @@ logger = logging.getLogger(__name__)
 
 #: The encoder's name of vectors that came ready-made, as a pull records it.
 IMPORTED = "imported"
-#: Reading, decoding and writing go on while the encoder works; the time it waits for them is shown as waiting.
-STAGES = ("reading", "decoding", "waiting", "encoding", "writing")
+#: After the weights are loaded, reading, decoding and writing go on while the encoder works; the time it waits for them is shown as waiting.
+STAGES = ("loading", "reading", "decoding", "waiting", "encoding", "writing")
 NO_CHOICE = EncoderOptions()
 UNITS = {Modality.TEXT: "texts", Modality.VISUAL: "pictures", Modality.AUDIO: "sounds"}
 
@@ -50,7 +50,7 @@ class ExtractReport:
         n_without: items without a vector.
         reasons: `reason` in words, `items` without a vector for it, most frequent first.
         seconds: of this run.
-        stages: seconds spent reading, decoding (in all processes together), waiting for what is decoded, encoding and writing; they
+        stages: seconds spent loading weights, reading, decoding (in all processes together), waiting for what is decoded, encoding and writing; they
             go on at the same time, so their sum is more than `seconds`.
     """
 
@@ -112,8 +112,10 @@ def extract(
     reader = Reader(store_path, modality=modality, fields=fields)
     chosen = extractors.resolve(modality, encoder)
     reader.require_content()
-    built = chosen.build(options)
-    work = _begin(store_path, reader, built, retry_failed=retry_failed)
+    stages = Stages(*STAGES)
+    with stages.measure("loading"):
+        built = chosen.build(options)
+    work = _begin(store_path, reader, built, stages, retry_failed=retry_failed)
     work = replace(work, batch_size=batch_size or built.batch_size, n_workers=workers or n_cores())
     embeddings = _embed_all(work, reporter)
     if not embeddings.interrupted:
@@ -122,12 +124,11 @@ def extract(
     return _report(store_path, work.feature_set, embeddings, started=started, stages=work.stages)
 
 
-def _begin(store_path: Path, reader: Reader, encoder: Encoder[Any, Any], *, retry_failed: bool) -> Work:
+def _begin(store_path: Path, reader: Reader, encoder: Encoder[Any, Any], stages: Stages, *, retry_failed: bool) -> Work:
     """What is to be done: the set, registered, and its pages."""
     identity = encoder.identity
     if reader.modality is Modality.TEXT:  # what a text is made of is part of the set's name
         identity = replace(identity, parameters={**identity.parameters, "fields": reader.fields})
-    stages = Stages(*STAGES)
     with stages.measure("reading"), Store(store_path, mode="write") as store:
         feature_set = feature_sets.register(store, reader.modality, identity)
         retry = retry_failed or not store.query(_sql()["state"], feature_set_id=feature_set.feature_set_id)["finished"].item()
