@@ -33,6 +33,7 @@ KINDS = {
 }
 #: What `--model` takes beside a folder, with random weights.
 SHORT = {"ast": "audio-spectrogram-transformer", "clap": "clap", "wav2vec2": "wav2vec2", "hubert": "hubert", "wavlm": "wavlm"}
+WAYS_OUT = "Connect to the network, or give a folder that holds the model with --weights. `--encoder log-mel` needs no weights."
 #: Seed of `random` weights.
 SEED = 0
 #: Samples of AST's frames: 25 ms every 10 ms at 16 kHz.
@@ -111,7 +112,7 @@ def load(*, model: str | None, weights: str) -> Loaded:
         return _random(model or "ast")
     if model:
         raise BadValue("--model is for --weights random here: a model of the hub or a folder says itself what it is. Leave it out.")
-    found = _weights.locate(weights)
+    found = _weights.locate(weights, ways_out=WAYS_OUT)
     config, preparation = _settings(found.folder)
     _, network, _, _ = KINDS[config.model_type]
     return Loaded(_filled(network, found), found.name, found.sha256, preparation)

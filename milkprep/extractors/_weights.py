@@ -56,11 +56,12 @@ class Weights:
         return fingerprint.of_value([[name, fingerprint.of_file(self.folder / name)] for name in present])
 
 
-def locate(name: str) -> Weights:
+def locate(name: str, *, ways_out: str = WAYS_OUT) -> Weights:
     """The files of a model, fetched from the hub if need be.
 
     Args:
         name: local folder, or hub name `owner/model`.
+        ways_out: what a user can do where they are not to be had.
 
     Raises:
         WeightsMissing: if they are nowhere, not whole, not in safetensors, or not the official ones they should be.
@@ -68,17 +69,17 @@ def locate(name: str) -> Weights:
     """
     folder = Path(name).expanduser()
     if folder.is_dir():
-        return Weights(folder.resolve().as_posix(), folder, _digest(folder))
+        return Weights(folder.resolve().as_posix(), folder, _digest(folder, ways_out))
     if name.startswith((".", "/", "~")):
-        raise WeightsMissing(f"There is no folder {name}. Give a folder that holds a model, or a hub name, with --encoder.")
+        raise WeightsMissing(f"There is no folder {name}. {ways_out}")
     packaged = _packaged() if name == MINILM else None
     if packaged:
-        sha256 = _digest(packaged)
+        sha256 = _digest(packaged, ways_out)
         if sha256 != MINILM_SHA256:
             raise WeightsMissing(f"{packaged / WEIGHTS} is not the official file of {MINILM}. Install the extra `offline` again.")
         return Weights(name, packaged, sha256)
-    fetched = _cached(name) or _fetched(name)
-    return Weights(name, fetched, _digest(fetched))
+    fetched = _cached(name) or _fetched(name, ways_out)
+    return Weights(name, fetched, _digest(fetched, ways_out))
 
 
 def is_here(name: str) -> bool:
@@ -99,13 +100,13 @@ def _packaged() -> Path | None:
     return Path(found.origin).parent / "model" if found and found.origin else None
 
 
-def _digest(folder: Path) -> str:
+def _digest(folder: Path, ways_out: str) -> str:
     if not (folder / "config.json").is_file():
-        raise WeightsMissing(f"{folder} holds no config.json: it is no folder of a transformers model. {WAYS_OUT}")
+        raise WeightsMissing(f"{folder} holds no config.json: it is no folder of a transformers model. {ways_out}")
     files = _weight_files(folder)
     absent = [file.name for file in files if not file.is_file()]
     if absent or not files:
-        raise WeightsMissing(f"{folder} lacks {', '.join(absent) or WEIGHTS}. Only safetensors are read, never pickled weights. {WAYS_OUT}")
+        raise WeightsMissing(f"{folder} lacks {', '.join(absent) or WEIGHTS}. Only safetensors are read, never pickled weights. {ways_out}")
     if len(files) == 1:
         return fingerprint.of_file(files[0])
     return fingerprint.of_value([[file.name, fingerprint.of_file(file)] for file in files])
@@ -136,7 +137,7 @@ def _cached(name: str) -> Path | None:
     return folder if all(file.is_file() for file in _weight_files(folder)) else None
 
 
-def _fetched(name: str) -> Path:
+def _fetched(name: str, ways_out: str) -> Path:
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
@@ -149,7 +150,7 @@ def _fetched(name: str) -> Path:
         except RepositoryNotFoundError as error:
             raise WeightsMissing(f"The hub shows no model named {name}. Check the spelling, or log in with `hf auth login`.") from error
         except unreachable as error:
-            raise WeightsMissing(f"The weights of {name} are not on this machine and the hub cannot be reached. {WAYS_OUT}") from error
+            raise WeightsMissing(f"The weights of {name} are not on this machine and the hub cannot be reached. {ways_out}") from error
 
 
 @contextmanager

@@ -200,7 +200,7 @@ def test_a_network_that_nobody_knows_is_refused():
 
 def test_weights_that_are_nowhere_are_said_to_be_missing(monkeypatch):
     monkeypatch.setattr(_weights, "_cached", lambda name: None)
-    monkeypatch.setattr(_weights, "_fetched", lambda name: (_ for _ in ()).throw(WeightsMissing(f"no {name}")))
-    with pytest.raises(WeightsMissing, match="no laion/clap-htsat-unfused"):
+    monkeypatch.setattr(_weights, "_fetched", lambda name, ways_out: (_ for _ in ()).throw(WeightsMissing(f"no {name}. {ways_out}")))
+    with pytest.raises(WeightsMissing, match=r"no laion/clap-htsat-unfused\. .* with --weights.*log-mel"):
         transformers_audio.build(EncoderOptions())
     assert not any(offer.is_here for offer in transformers_audio.offers())
