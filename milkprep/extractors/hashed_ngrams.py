@@ -9,7 +9,6 @@ Source: Weinberger et al. 2009, feature hashing with signs.
 """
 
 import re
-import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -17,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milkprep.decode import undecodable
-from milkprep.encoder import EncoderOptions, Offer, l2_normalised, library_versions
+from milkprep.encoder import EncoderOptions, Offer, library_versions
+from milkprep.extractors import _hashing
 from schemas.contracts import EncoderIdentity, Modality
 
 MODALITY = Modality.TEXT
@@ -25,10 +25,8 @@ ACCEPTS = frozenset({"normalise"})
 WIDTH = 512
 WORD_NGRAMS = (1, 2)
 CHARACTER_NGRAMS = (3, 4, 5)
-#: Characters of a text that are read; what follows has no part in its vector.
-LONGEST = 100_000
+LONGEST = _hashing.LONGEST
 WORD = re.compile(r"\w+")
-SIGN_BIT = 1 << 31
 
 
 class HashedNgrams:
@@ -48,7 +46,7 @@ class HashedNgrams:
             versions=library_versions("numpy"),
         )  # fmt: skip
 
-    def decode(self, content: str) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def decode(self, content: str) -> _hashing.Sparse:
         """Places (N,) in 0 .. WIDTH-1, distinct, and their values (N,), not all zero; of the first LONGEST characters.
 
         Raises:
@@ -57,24 +55,15 @@ class HashedNgrams:
         counts = Counter(_ngrams(content[:LONGEST]))
         if not counts:
             raise undecodable("the text holds nothing but white space")
-        hashes = np.array([zlib.crc32(ngram.encode("utf-8", "surrogatepass")) for ngram in counts], dtype=np.int64)
-        weights = 1 + np.log(np.fromiter(counts.values(), dtype=np.float64))
-        dense = np.bincount(hashes % WIDTH, weights=np.where(hashes & SIGN_BIT, -weights, weights), minlength=WIDTH)
-        places = np.flatnonzero(dense)
-        if not len(places):
-            raise undecodable("the text's n-grams cancel out")
-        return places, dense[places].astype(np.float32)
+        return _hashing.hashed(counts, width=WIDTH, what="n-grams")
 
-    def size_of(self, decoded: tuple[NDArray[np.int64], NDArray[np.float32]]) -> int:
+    def size_of(self, decoded: _hashing.Sparse) -> int:
         """Places in use."""
         return len(decoded[0])
 
-    def encode(self, batch: Sequence[tuple[NDArray[np.int64], NDArray[np.float32]]]) -> NDArray[np.float32]:
+    def encode(self, batch: Sequence[_hashing.Sparse]) -> NDArray[np.float32]:
         """(B, WIDTH) float32, rows of length 1."""
-        vectors = np.zeros((len(batch), WIDTH), dtype=np.float32)
-        for row, (places, values) in enumerate(batch):
-            vectors[row, places] = values
-        return l2_normalised(vectors)
+        return _hashing.dense(batch, width=WIDTH)
 
 
 def build(options: EncoderOptions) -> HashedNgrams:  # noqa: ARG001 - vectors have length 1 in any case

@@ -3,15 +3,19 @@ follow, both of the items $first to $last; {vectors} for the name of a feature s
 
 -- name: pending_text
 -- Items whose composed text this feature set has not embedded yet. A text that already failed it is tried again on $retry.
+-- Word ids come by id, each as often as it was counted, up to 100 times.
 SELECT item_idx, 0 AS position, left(content, 200) AS location, sha256(content) AS content_sha256, content
 FROM (
     SELECT item_idx, nullif(array_to_string(list_filter([
         CASE WHEN list_contains($fields, 'title') THEN title END,
         CASE WHEN list_contains($fields, 'description') THEN description END,
         CASE WHEN list_contains($fields, 'brand') THEN brand END,
-        CASE WHEN list_contains($fields, 'categories') THEN array_to_string(categories, ', ') END
+        CASE WHEN list_contains($fields, 'categories') THEN array_to_string(categories, ', ') END,
+        CASE WHEN list_contains($fields, 'words') THEN words END
     ], lambda part: regexp_matches(part, '\S')), chr(10)), '') AS content
-    FROM items WHERE item_idx BETWEEN $first AND $last
+    FROM (SELECT * FROM items WHERE item_idx BETWEEN $first AND $last) AS of_page
+    LEFT JOIN (SELECT item_idx, string_agg(rtrim(repeat(word || ' ', least("count", 100))), ' ' ORDER BY word) AS words FROM title_words
+               WHERE list_contains($fields, 'words') AND item_idx BETWEEN $first AND $last GROUP BY item_idx) AS counted USING (item_idx)
 ) AS composed
 ANTI JOIN (SELECT item_idx, content_sha256 FROM feature_rows
            WHERE feature_set_id = $feature_set_id AND item_idx BETWEEN $first AND $last) AS done
