@@ -7,6 +7,8 @@ from typing import Any
 import open_clip
 import torch
 from safetensors.torch import save_file
+from transformers import AutoModel, BitImageProcessor, CLIPImageProcessor, PreTrainedConfig, SiglipImageProcessor, ViTImageProcessor
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 #: Pixels a side that the networks see.
 SIDE = 32
@@ -32,4 +34,29 @@ def write_open_clip(folder: Path, *, seed: int = 0, **preprocessing: Any) -> Pat
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         save_file(open_clip.CLIP(**OPEN_CLIP).state_dict(), folder / "open_clip_model.safetensors")
+    return folder
+
+
+SIZES = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24, "image_size": SIDE, "patch_size": 8}
+SQUARE = {"height": SIDE, "width": SIDE}
+PROCESSORS = {
+    "dinov2": BitImageProcessor(size={"shortest_edge": 40}, crop_size=SQUARE),
+    "dinov2_with_registers": BitImageProcessor(size={"shortest_edge": 40}, crop_size=SQUARE),
+    "siglip_vision_model": SiglipImageProcessor(size=SQUARE),
+    "clip_vision_model": CLIPImageProcessor(size={"shortest_edge": SIDE}, crop_size=SQUARE),
+    "vit": ViTImageProcessor(size=SQUARE, resample=3),
+}
+
+
+def config_of(kind: str) -> PreTrainedConfig:
+    """Settings of a tiny network of a kind, as transformers names it."""
+    return CONFIG_MAPPING[kind](**SIZES)
+
+
+def write_transformers(folder: Path, kind: str, *, seed: int = 0) -> Path:
+    """A folder of a transformers model: config.json, model.safetensors, preprocessor_config.json."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        AutoModel.from_config(config_of(kind)).save_pretrained(folder)
+    PROCESSORS[kind].save_pretrained(folder)
     return folder

@@ -52,6 +52,7 @@ def tiny(tmp_path_factory) -> dict[str, dict[str, Any]]:
     """Options that make an encoder with weights tiny."""
     folder = tmp_path_factory.mktemp("tiny")
     return {
+        "transformers-vision": {"weights": str(tiny_vision.write_transformers(folder / "siglip", "siglip_vision_model"))},
         "open-clip": {"weights": str(tiny_vision.write_open_clip(folder / "open_clip"))},
         "transformers-text": {"weights": str(tiny_transformer.write(folder))},
         "torchaudio-pipelines": {"model": str(tiny_sound_models.write_pipeline(folder / "wav2vec2.json")), "weights": "random", "window": 0.7},
