@@ -92,9 +92,14 @@ class Architecture:
     settings: dict[str, Any]
 
     @property
-    def pads(self) -> bool:
-        """Whether a window's vector is the same beside longer ones: not where a layer normalises over time, or takes no mask."""
-        return self.kind == "Wav2Vec2" and self.settings["extractor_mode"] == "layer_norm"
+    def takes_mask(self) -> bool:
+        """Whether windows of several lengths can share a pass: WavLM of torchaudio attends to padding, too."""
+        return self.kind == "Wav2Vec2"
+
+    @property
+    def normalises_over_time(self) -> bool:
+        """Whether the first layer brings each of its channels to mean 0 and variance 1 over a window."""
+        return bool(self.settings["extractor_mode"] == "group_norm")
 
     @property
     def shortest(self) -> int:

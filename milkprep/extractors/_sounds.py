@@ -20,8 +20,8 @@ from schemas.errors import BadValue
 
 #: What one forward pass does: W windows to (W, D) float32.
 Forward = Callable[[Sequence[NDArray[np.float32]]], NDArray[np.float32]]
-#: Seconds of sound in one forward pass; the first layers of wav2vec 2.0 hold about 20 MB a second.
-PASS_SECONDS = {"cpu": 60, "mps": 60, "cuda": 600}
+#: Seconds of sound in one forward pass; wav2vec 2.0 takes about 20 MB for each, and a CPU is no faster with more.
+PASS_SECONDS = {"cpu": 30, "mps": 30, "cuda": 600}
 #: Sounds a batch where the user names none.
 BATCH_SIZE = {"cpu": 8, "mps": 8, "cuda": 64}
 

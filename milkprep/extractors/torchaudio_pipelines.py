@@ -2,8 +2,9 @@
 
 Sound is brought to the network's rate (16 kHz) and cut into windows of 30 s or of `--window`; a remainder too short for one
 step of time belongs to the window before it. A window is normalised where its network was trained so. Vectors of windows are
-averaged by their length. Networks that normalise over time (the base ones) or take no mask (WavLM) get only windows of equal
-length together, so that padding changes nothing: short sounds of many lengths then pass one by one.
+averaged by their length. Padding changes nothing: WavLM, which takes no mask, gets only windows of equal length together; where
+the first layer normalises over time (the base networks), it does so over a window's own samples, or, on a CPU, which gains
+nothing from large batches, only windows of equal length are together, too.
 
 Source: Baevski et al. 2020 (wav2vec 2.0), Hsu et al. 2021 (HuBERT), Chen et al. 2022 (WavLM).
 """
@@ -24,6 +25,8 @@ from schemas.contracts import EncoderIdentity, Modality
 
 if TYPE_CHECKING:
     import torch
+    from torch import Tensor
+    from torch.nn import GroupNorm
     from torchaudio.models import Wav2Vec2Model
 
 MODALITY = Modality.AUDIO
@@ -84,7 +87,8 @@ class TorchaudioPipelines:
             for start, stop in _sounds.cut(len(samples), window=self._window, shortest=made.shortest, join=True)
         ]
         most = _sounds.PASS_SECONDS[self._device.type] * made.rate
-        vectors = _sounds.averaged(windows, self._forward, n_sounds=len(batch), most=most, equal=not made.pads)
+        equal = not made.takes_mask or (made.normalises_over_time and self._device.type == "cpu")
+        vectors = _sounds.averaged(windows, self._forward, n_sounds=len(batch), most=most, equal=equal)
         return l2_normalised(vectors) if self._normalise else vectors
 
     def _forward(self, windows: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
@@ -96,15 +100,37 @@ class TorchaudioPipelines:
         lengths = torch.tensor([len(window) for window in windows], device=self._device)
         with _device.computing(self._device, self._precision):
             waves = _device.on_device(_sounds.padded(windows), self._device)  # (W, T)
-            if self._architecture.pads:
-                layers, steps = self._network.extract_features(waves, lengths)
-                own = torch.arange(layers[-1].shape[1], device=self._device) < steps[:, None]  # (W, F)
-                means = (layers[-1].float() * own[:, :, None]).sum(dim=1) / steps[:, None]
-            else:  # of equal length
+            if len(set(map(len, windows))) == 1:
                 layers, _ = self._network.extract_features(waves)
                 means = layers[-1].float().mean(dim=1)
+            else:
+                states, steps = self._padded_states(waves, lengths)
+                own = torch.arange(states.shape[1], device=self._device) < steps[:, None]  # (W, F)
+                means = (states.float() * own[:, :, None]).sum(dim=1) / steps[:, None]
             found: NDArray[np.float32] = means.cpu().numpy()
         return found
+
+    def _padded_states(self, waves: "Tensor", lengths: "Tensor") -> tuple["Tensor", "Tensor"]:
+        """Last layer of padded windows, the same at their own steps of time as alone.
+
+        Args:
+            waves: (W, T), zeros behind each window.
+            lengths: (W,) int64, samples of each.
+
+        Returns:
+            (W, F, width), and how many steps of time are a window's own, (W,) int64.
+        """
+        from torch.nn.functional import gelu
+
+        first, *others = self._network.feature_extractor.conv_layers
+        if self._architecture.normalises_over_time:
+            found, steps = first.conv(waves[:, None]), (lengths - first.kernel_size) // first.stride + 1  # (W, C, F)
+            found = gelu(_normalised_over_time(found, steps, first.layer_norm))
+        else:
+            found, steps = first(waves[:, None], lengths)
+        for layer in others:
+            found, steps = layer(found, steps)
+        return self._network.encoder.extract_features(found.transpose(1, 2), steps)[-1], steps
 
 
 def build(options: EncoderOptions) -> TorchaudioPipelines:
@@ -153,3 +179,24 @@ def _normalised(window: NDArray[np.float32]) -> NDArray[np.float32]:
 
     found: NDArray[np.float32] = layer_norm(torch.from_numpy(window), window.shape).numpy()
     return found
+
+
+def _normalised_over_time(values: "Tensor", steps: "Tensor", norm: "GroupNorm") -> "Tensor":
+    """What a norm of one channel a group gives for each window alone; in float32, as the norm computes.
+
+    Args:
+        values: (W, C, F).
+        steps: (W,) int64, steps of time that are a window's own, 1 .. F.
+        norm: with C groups.
+
+    Returns:
+        (W, C, F) float32; meaningless behind a window's own steps.
+    """
+    import torch
+
+    own = (torch.arange(values.shape[2], device=values.device) < steps[:, None])[:, None]  # (W, 1, F)
+    n = steps[:, None, None]
+    values = values.float()
+    values = values - (values * own).sum(dim=2, keepdim=True) / n
+    variance = (values.square() * own).sum(dim=2, keepdim=True) / n
+    return values * torch.rsqrt(variance + norm.eps) * norm.weight[:, None] + norm.bias[:, None]

@@ -61,6 +61,32 @@ def test_vectors_are_means_of_the_librarys_last_layer(tmp_path, kind, mode, norm
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("mode", ["group_norm", "layer_norm"])
+def test_a_padded_window_has_the_vector_it_has_alone(tmp_path, mode):
+    encoder = build(tmp_path, mode=mode, weights="random")
+    windows = [window + np.float32(0.05) for window in noise(3000, 2345, 400, 92, 91, 52)]
+    with torch.inference_mode():
+        expected = [encoder._network.extract_features(torch.from_numpy(window)[None])[0][-1][0].mean(dim=0).numpy() for window in windows]
+    np.testing.assert_allclose(encoder._forward(windows), expected, atol=1e-5)
+    assert np.abs(expected - encoder._forward([np.pad(window, (0, 3000 - len(window))) for window in windows]))[1:].max(axis=1).min() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode", "device", "n_passes"),
+    [
+        ("Wav2Vec2", "group_norm", "cpu", 2), ("Wav2Vec2", "group_norm", "cuda", 1), ("Wav2Vec2", "layer_norm", "cpu", 1),
+        ("WavLM", "layer_norm", "cuda", 2),
+    ],
+)  # fmt: skip
+def test_windows_of_several_lengths_share_a_pass_where_that_pays_and_is_exact(tmp_path, monkeypatch, kind, mode, device, n_passes):
+    encoder = build(tmp_path, kind=kind, mode=mode, weights="random")
+    passes = []
+    monkeypatch.setattr(encoder, "_device", torch.device(device))
+    monkeypatch.setattr(encoder, "_forward", lambda windows: passes.append(len(windows)) or np.zeros((len(windows), 16), dtype=np.float32))
+    encoder.encode(noise(400, 400, 500))
+    assert len(passes) == n_passes
+
+
 @pytest.mark.parametrize(("kind", "mode", "normalises"), KINDS)
 def test_long_sound_is_the_mean_of_its_windows_by_length(tmp_path, kind, mode, normalises):
     encoder = build(tmp_path, kind=kind, mode=mode, normalises=normalises, weights="random", window=0.1)
