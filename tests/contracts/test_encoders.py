@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tiny_clip_text
 import tiny_sound_models
 import tiny_transformer
 import tiny_vision
@@ -54,6 +55,7 @@ def tiny(tmp_path_factory) -> dict[str, dict[str, Any]]:
     return {
         "transformers-vision": {"weights": str(tiny_vision.write_transformers(folder / "siglip", "siglip_vision_model"))},
         "open-clip": {"weights": str(tiny_vision.write_open_clip(folder / "open_clip"))},
+        "open-clip-text": {"weights": str(tiny_clip_text.write(folder / "open_clip_text"))},
         "transformers-text": {"weights": str(tiny_transformer.write(folder))},
         "torchaudio-pipelines": {"model": str(tiny_sound_models.write_pipeline(folder / "wav2vec2.json")), "weights": "random", "window": 0.7},
         "transformers-audio": {"weights": str(tiny_sound_models.write_transformers(folder / "clap", "clap"))},
