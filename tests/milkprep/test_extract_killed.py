@@ -17,7 +17,7 @@ from schemas.contracts import Modality
 N_ITEMS = 40
 #: Runs an extraction in pages of 8 items and says on stdout what it is about to do, so that it can be killed right there.
 CHILD = """
-import sys, time
+import os, sys, time
 from pathlib import Path
 from milkprep import content, extract, pipeline, recording
 from schemas.contracts import Modality
@@ -30,7 +30,7 @@ pipeline.PAGES_A_TRANSACTION = 1  # so that there is a moment between any two pa
 def announced(module, name, word):
     wrapped = getattr(module, name)
     def announce(*args, **options):
-        print(word, flush=True)
+        os.write(1, word.encode() + b"\\n")  # at once, for several threads announce
         time.sleep(pause)  # a kill comes now
         return wrapped(*args, **options)
     setattr(module, name, announce)
