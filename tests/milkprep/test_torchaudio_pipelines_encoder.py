@@ -259,10 +259,38 @@ def test_weights_in_torch_hubs_cache_are_used_unasked_and_those_not_there_are_na
             torchaudio_pipelines.build(EncoderOptions(model="HUBERT_BASE", weights=weights, device="cpu"))
 
 
-def test_bf16_is_close_and_another_feature_set(tmp_path):
-    exact, rough = (build(tmp_path, weights="random", precision=precision) for precision in ("fp32", "bf16"))
+@pytest.mark.parametrize(("kind", "mode", "normalises"), KINDS)
+def test_bf16_is_close_and_another_feature_set(tmp_path, kind, mode, normalises):
+    exact, rough = (
+        build(tmp_path, kind=kind, mode=mode, normalises=normalises, weights="random", precision=precision) for precision in ("fp32", "bf16")
+    )
     assert exact.identity != rough.identity
-    np.testing.assert_allclose(rough.encode(noise(4000)), exact.encode(noise(4000)), atol=0.1)
+    for encode in ("encode", "_forward") if kind == "Wav2Vec2" else ("encode",):  # the latter pads
+        found, expected = (getattr(encoder, encode)(noise(4000, 4000, 3000)) for encoder in (rough, exact))
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, expected, atol=0.1)
+
+
+def test_weights_that_are_fetched_are_read_from_where_torch_hub_keeps_them(tmp_path, monkeypatch):
+    fetched = []
+
+    def fetch(address, target, reporter):
+        fetched.append((address, target))
+        target.parent.mkdir(parents=True)
+        torch.save(own("Wav2Vec2", "group_norm").state_dict(), target)
+        return target
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(socket, "create_connection", lambda address, timeout: socket.socket())
+    monkeypatch.setattr("milkprep.download.fetch", fetch)
+    monkeypatch.setattr(_pipelines.Architecture, "network", lambda self: own("Wav2Vec2", "group_norm", seed=1))
+    for _ in range(2):
+        encoder = torchaudio_pipelines.build(EncoderOptions(model="HUBERT_BASE", device="cpu"))
+        assert encoder.identity.weights == "HUBERT_BASE"
+        assert torch.equal(
+            encoder._network.feature_extractor.conv_layers[0].conv.weight, own("Wav2Vec2", "group_norm").feature_extractor.conv_layers[0].conv.weight
+        )
+    assert fetched == [("https://download.pytorch.org/torchaudio/models/hubert_fairseq_base_ls960.pth", _pipelines.hub_file("HUBERT_BASE"))]
 
 
 def test_the_rate_is_brought_to_the_networks(tmp_path):

@@ -123,6 +123,14 @@ def test_random_weights_of_a_folder_are_not_its_own(pristine, tmp_path):
     assert np.abs(drawn.encode(contents) - build(pristine["ast"]).encode(contents)).max() > 0.01
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_bf16_is_close_and_another_feature_set(pristine, tmp_path, name):
+    exact, rough = (build(pristine[name], precision=precision) for precision in ("fp32", "bf16"))
+    assert exact.identity != rough.identity
+    contents = decoded(exact, tmp_path, [noise(5000), noise(4000)], RATES.get(MODELS[name][0], 16_000))
+    np.testing.assert_allclose(rough.encode(contents), exact.encode(contents), atol=0.1)
+
+
 def test_pickled_weights_are_never_read(clap):
     torch.save(load_file(clap / "model.safetensors"), clap / "pytorch_model.bin")
     (clap / "model.safetensors").unlink()
