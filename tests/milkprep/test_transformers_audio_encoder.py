@@ -212,3 +212,20 @@ def test_weights_that_are_nowhere_are_said_to_be_missing(monkeypatch):
     with pytest.raises(WeightsMissing, match=r"no laion/clap-htsat-unfused\. .* with --weights.*log-mel"):
         transformers_audio.build(EncoderOptions())
     assert not any(offer.is_here for offer in transformers_audio.offers())
+
+
+@pytest.mark.parametrize(("name", "trained"), [("ast", "ASTForAudioClassification"), ("wav2vec2", "Wav2Vec2ForCTC"), ("hubert", "HubertForCTC")])
+def test_a_checkpoint_with_a_head_embeds_like_its_trunk(pristine, tmp_path, name, trained):
+    folder = shutil.copytree(pristine[name], tmp_path / "headed")
+    bare = build(folder)
+    model = getattr(transformers, trained)(bare._network.config)
+    trunk = getattr(model, model.base_model_prefix)
+    trunk.load_state_dict(bare._network.state_dict())
+    model.save_pretrained(folder)
+    old = {".parametrizations.weight.original0": ".weight_g", ".parametrizations.weight.original1": ".weight_v"}  # as published ones name them
+    tensors = load_file(folder / "model.safetensors")
+    for new, published in old.items():
+        tensors = {key.replace(new, published): tensor for key, tensor in tensors.items()}
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    contents = decoded(bare, tmp_path, [noise(5000)], 16_000)
+    np.testing.assert_array_equal(build(folder).encode(contents), bare.encode(contents))
