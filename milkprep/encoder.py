@@ -83,7 +83,7 @@ class EncoderOptions:
     Args:
         model: which network: a name that the encoder's library knows, or a folder; None for the encoder's own choice.
         weights: which trained values: a tag, a hub name, a local file or folder, or `random`; None for the encoder's own choice.
-        pooling: how pieces become one vector: `mean`, `cls`, `last`.
+        pooling: how pieces become one vector: `mean`, `cls`, `last`, `pooled` (the network's own pooled output).
         prefix: text put before every text.
         normalise: whether vectors are scaled to length 1.
         max_length: longest input in tokens; None: the model's own limit.

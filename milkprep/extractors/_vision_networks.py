@@ -93,7 +93,7 @@ def described_again(description: Mapping[str, Any]) -> Any:  # noqa: ANN401 - th
     return getattr(transformers, description["class"]).from_dict(dict(description["settings"]))
 
 
-def fitted(processor: Any, pixels: NDArray[np.uint8]) -> NDArray[np.generic]:  # noqa: ANN401 - see above
+def fitted(processor: Any, pixels: NDArray[np.uint8]) -> NDArray[np.generic]:  # noqa: ANN401 - one of the library's processors
     """A picture in the size of a network, not yet scaled to 0 .. 1.
 
     Args:
@@ -168,7 +168,7 @@ def _pictures_only(network: Any) -> Any:  # noqa: ANN401 - half of the library i
     return network
 
 
-def _processor(folder: Path, config: "PreTrainedConfig") -> Any:  # noqa: ANN401 - see above
+def _processor(folder: Path, config: "PreTrainedConfig") -> Any:  # noqa: ANN401 - one of the library's processors
     """The image processor of a folder; where it has none, the kind's usual one in the network's size."""
     import transformers
 
@@ -181,7 +181,7 @@ def _processor(folder: Path, config: "PreTrainedConfig") -> Any:  # noqa: ANN401
     return _usual_processor(config)
 
 
-def _usual_processor(config: "PreTrainedConfig") -> Any:  # noqa: ANN401 - see above
+def _usual_processor(config: "PreTrainedConfig") -> Any:  # noqa: ANN401 - one of the library's processors
     import transformers
     from transformers.models.auto import image_processing_auto
 

@@ -2,7 +2,7 @@
 
 The picture is averaged into 8 x 8 cells of luma and chroma and the low frequencies of their cosine transform are kept, as in
 MPEG-7's colour layout descriptor; to these comes a histogram of 4 x 4 x 4 colours, as square roots, so that Euclidean
-distance compares distributions (Hellinger). Resolution does not matter.
+distance compares distributions (Hellinger). Resolution does not matter. Vectors of a video's frames are averaged.
 
 Source: Kasutani and Yamada 2001 (colour layout); ITU-R BT.601 full range (YCbCr, as in JPEG).
 """
@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from milkprep.decode.image import read_image
 from milkprep.encoder import EncoderOptions, Offer, Preparer, l2_normalised, library_versions
+from milkprep.extractors import _pictures
 from schemas.contracts import EncoderIdentity, Modality
 
 MODALITY = Modality.VISUAL
-ACCEPTS = frozenset({"normalise"})
+ACCEPTS = frozenset({"normalise", "frames", "frame_choice"})
 CELLS = 8
 #: Coefficients kept of Y, Cb and Cr, in zigzag order; MPEG-7's largest common choice.
 KEPT = (28, 15, 15)
@@ -29,37 +29,41 @@ WIDTH = sum(KEPT) + LEVELS**3
 YCBCR = np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
 
 
+USUAL_FRAMES = _pictures.Frames(_pictures.FRAMES, _pictures.CHOICES[0])
+
+
 class ColourLayout:
-    """Encoder of pictures; decoded is (8 x 8 x 3 mean RGB, 64 colour shares) as one (256,) array."""
+    """Encoder of pictures and videos; decoded is, for each of F frames, 8 x 8 x 3 mean RGB and 64 colour shares, (F, 256)."""
 
     modality = MODALITY
-    preparation: Mapping[str, object] = {}
     batch_size = 256
-    budget = 1 << 24
+    budget = 1 << 16
 
-    def __init__(self, *, normalise: bool) -> None:
+    def __init__(self, *, normalise: bool, frames: _pictures.Frames = USUAL_FRAMES) -> None:
         self._normalise = normalise
-        parameters: dict[str, object] = {"cells": CELLS, "coefficients": [*KEPT], "levels": LEVELS, "normalise": normalise}
+        self.preparation: Mapping[str, object] = frames.parameters()
+        self._prepare = preparer(self.preparation)
+        parameters: dict[str, object] = {"cells": CELLS, "coefficients": [*KEPT], "levels": LEVELS, "normalise": normalise, **frames.parameters()}
         self.identity = EncoderIdentity(
             encoder="colour-layout", weights="none", weights_sha256="", width=WIDTH, pooling="none", parameters=parameters,
             versions=library_versions("numpy", "pillow"),
         )  # fmt: skip
 
     def decode(self, content: Path) -> NDArray[np.float32]:
-        """(256,) float32: mean RGB of the cells, row by row, then the share of each colour; shares sum to 1.
+        """(F, 256) float32: mean RGB of the cells, row by row, then the share of each colour; shares sum to 1.
 
         Raises:
-            DecodeFailure: if the file is no readable picture.
+            DecodeFailure: if the file is no readable picture or video.
         """
-        return _layout(content)
+        return np.asarray(self._prepare(content), dtype=np.float32)
 
     def size_of(self, decoded: NDArray[np.float32]) -> int:
-        """Numbers in a layout, the same for every picture."""
+        """Frames."""
         return len(decoded)
 
     def encode(self, batch: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """(B, WIDTH) float32: coefficients in about -8 .. 8, then square roots of shares in 0 .. 1."""
-        stacked = np.stack(batch).astype(np.float64)
+        stacked = np.concatenate(batch).astype(np.float64)
         rgb, shares = np.split(stacked, [CELLS * CELLS * 3], axis=1)
         ycbcr = rgb.reshape(-1, CELLS, CELLS, 3) @ YCBCR.T - np.array([128, 0, 0])
         basis = _cosine_basis(CELLS)
@@ -67,17 +71,22 @@ class ColourLayout:
         rows, columns = _zigzag(CELLS)
         kept = [frequencies[:, rows[:n], columns[:n], channel] for channel, n in enumerate(KEPT)]
         vectors = np.concatenate([*kept, np.sqrt(shares)], axis=1).astype(np.float32)
-        return l2_normalised(vectors) if self._normalise else vectors
+        means = _pictures.mean_of_frames(vectors, frames=[len(decoded) for decoded in batch])
+        return l2_normalised(means) if self._normalise else means
 
 
 def build(options: EncoderOptions) -> ColourLayout:
-    """The encoder."""
-    return ColourLayout(normalise=options.normalise)
+    """The encoder.
+
+    Raises:
+        BadValue: if the frames of a video are out of range.
+    """
+    return ColourLayout(normalise=options.normalise, frames=_pictures.frames_of(options))
 
 
-def preparer(preparation: Mapping[str, object]) -> Preparer:  # noqa: ARG001 - there is nothing to know
-    """Pictures to layouts, for decoding processes."""
-    return _layout
+def preparer(preparation: Mapping[str, object]) -> Preparer:
+    """Pictures and videos to layouts, for decoding processes."""
+    return _pictures.preparer(preparation, _layout)
 
 
 def offers() -> list[Offer]:
@@ -85,8 +94,7 @@ def offers() -> list[Offer]:
     return [Offer("", "none", WIDTH, "needs none", is_here=True)]
 
 
-def _layout(path: Path) -> NDArray[np.float32]:
-    pixels = read_image(path)
+def _layout(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.concatenate([_cell_means(pixels).ravel(), _colour_shares(pixels)]).astype(np.float32)
 
 

@@ -146,7 +146,7 @@ def _scaling(processor: Any) -> tuple[list[float], list[float]]:  # noqa: ANN401
     return [float(value) / factor for value in mean], [float(value) / factor for value in std]
 
 
-def _outputs(loaded: _vision_networks.Loaded, output: Any, *, size: tuple[int, int]) -> tuple[list[str], int]:  # noqa: ANN401 - a library's
+def _outputs(loaded: _vision_networks.Loaded, output: Any, *, size: tuple[int, int]) -> tuple[list[str], int]:  # noqa: ANN401 - half of the library is untyped
     """What can be asked for, best first, and how many tokens (class, registers) come before those of the patches."""
     states = output.last_hidden_state
     patch = getattr(loaded.network.config, "patch_size", None)
@@ -159,7 +159,7 @@ def _outputs(loaded: _vision_networks.Loaded, output: Any, *, size: tuple[int, i
     return [name for name in POOLINGS if there[name]], n_before
 
 
-def _vector(network: Any, pixels: "Tensor", *, pooling: str, n_before: int) -> "Tensor":  # noqa: ANN401 - a library's
+def _vector(network: Any, pixels: "Tensor", *, pooling: str, n_before: int) -> "Tensor":  # noqa: ANN401 - half of the library is untyped
     """(N, 3, H, W) to (N, D)."""
     output = network(pixel_values=pixels)
     if pooling == "pooled":
@@ -171,7 +171,7 @@ def _vector(network: Any, pixels: "Tensor", *, pooling: str, n_before: int) -> "
     return states.flatten(2).mean(dim=2) if states.ndim == 4 else states[:, n_before:].mean(dim=1)
 
 
-def _width(forward: "Callable[[Tensor], Tensor]", seen: _Seen, on: Any) -> int:  # noqa: ANN401 - a device
+def _width(forward: "Callable[[Tensor], Tensor]", seen: _Seen, on: Any) -> int:  # noqa: ANN401 - a device of torch
     import torch
 
     with torch.inference_mode():

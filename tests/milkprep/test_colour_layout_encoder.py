@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+from av_samples import write_video
 from media_samples import gradient, write_picture
 from PIL import Image
 from scipy.fft import dctn
 
+from milkprep.decode.video import read_frames
+from milkprep.encoder import EncoderOptions
 from milkprep.extractors import colour_layout
 from milkprep.extractors.colour_layout import ColourLayout
 
@@ -66,3 +69,13 @@ def test_the_zigzag_is_that_of_jpeg():
     rows, columns = colour_layout._zigzag(8)
     assert list(zip(rows.tolist(), columns.tolist(), strict=True))[:10] == ZIGZAG
     assert sorted(zip(rows.tolist(), columns.tolist(), strict=True)) == [(r, c) for r in range(8) for c in range(8)]
+
+
+def test_the_vector_of_a_video_is_the_mean_of_its_frames(tmp_path, vector):
+    path = write_video(tmp_path / "a.mp4")
+    encoder = colour_layout.build(EncoderOptions(frames=3))
+    decoded = encoder.decode(path)
+    frames = read_frames(path, n=3)
+    assert encoder.size_of(decoded) == len(frames) == 3
+    expected = np.mean([vector(frame) for frame in frames], axis=0)
+    np.testing.assert_allclose(encoder.encode([decoded, ENCODER.decode(write_picture(tmp_path / "b.png"))])[0], expected, rtol=1e-5, atol=1e-5)
