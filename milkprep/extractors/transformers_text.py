@@ -1,13 +1,13 @@
-"""Text by any transformers encoder: tokens, one forward pass, the mean of the token vectors.
+"""Text by any transformers encoder: tokens, one forward pass, and of the token vectors the mean, the first or the last.
 
-Agrees with the sentence-transformers library on the same weights (a test holds it to 1e-5). Weights are read in float32 from
-safetensors; no code of a model's repository is run.
+Agrees with the sentence-transformers library on the same weights (a test holds it to 1e-5).
 
 Source: Reimers and Gurevych 2019 (mean pooling).
 """
 
 import json
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,18 +15,18 @@ from numpy.typing import NDArray
 
 from milkprep.decode import undecodable
 from milkprep.encoder import EncoderOptions, Offer, l2_normalised, library_versions
-from milkprep.extractors import _device, _weights
+from milkprep.extractors import _device, _text_networks, _weights
 from schemas.contracts import EncoderIdentity, Modality
-from schemas.errors import BadValue, WeightsMissing
+from schemas.errors import BadValue
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 MODALITY = Modality.TEXT
-ACCEPTS = frozenset({"weights", "pooling", "normalise", "max_length", "device"})
-#: Weights that a checkpoint may lack, because nothing here uses them.
-UNUSED_PARTS = ("pooler.",)
+ACCEPTS = frozenset({"model", "weights", "pooling", "prefix", "normalise", "max_length", "device", "precision"})
+POOLINGS = ("mean", "cls", "last")
 BATCH_SIZE = {"cpu": 32, "mps": 32, "cuda": 256}
 
 
@@ -38,25 +38,27 @@ class TransformersText:
     budget = 1 << 22
 
     def __init__(
-        self, model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", *, identity: EncoderIdentity, max_length: int, normalise: bool
-    ) -> None:
+        self, model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", *, identity: EncoderIdentity, max_length: int, normalise: bool,
+        prefix: str = "", precision: str = "fp32",
+    ) -> None:  # fmt: skip
         """Wrap a loaded model.
 
         Args:
             model: a transformers model in evaluation mode, on its device.
             tokenizer: its tokenizer.
-            identity: names the feature set.
+            identity: names the feature set, and the pooling.
             max_length: longest input in tokens, the special ones included.
             normalise: scale vectors to length 1.
+            prefix: put before every text.
+            precision: numbers it computes in.
         """
         self.identity = identity
         self.batch_size = BATCH_SIZE[model.device.type]
         self._model = model
-        self._tokenizer = tokenizer
-        self._max_length = max_length
-        self._normalise = normalise
-        self._device = model.device
-        self._pad = tokenizer.pad_token_id or 0
+        self._normalise, self._prefix, self._precision = normalise, prefix, precision
+        self._device: torch.device = model.device
+        self._pad = tokenizer.pad_token_id or 0  # padding is masked, so that any token does where there is none for it
+        self._tokens = _tokens_of(tokenizer, max_length)
 
     def decode(self, content: str) -> NDArray[np.int32]:
         """Token ids, cut at `max_length`.
@@ -64,7 +66,7 @@ class TransformersText:
         Raises:
             DecodeFailure: if the tokenizer finds no token in the text.
         """
-        tokens = self._tokenizer(content, truncation=True, max_length=self._max_length, return_attention_mask=False)["input_ids"]
+        tokens = self._tokens(self._prefix + content)
         if not tokens:
             raise undecodable("the text holds no token that the model knows")
         return np.asarray(tokens, dtype=np.int32)
@@ -74,18 +76,20 @@ class TransformersText:
         return len(decoded)
 
     def encode(self, batch: Sequence[NDArray[np.int32]]) -> NDArray[np.float32]:
-        """(B, width) float32."""
-        import torch
+        """(B, width) float32.
 
+        Raises:
+            OutOfMemory: if the device does not hold the batch.
+        """
         lengths = np.array([len(tokens) for tokens in batch])
         mask = np.arange(lengths.max()) < lengths[:, None]  # (B, T)
         ids = np.full(mask.shape, self._pad, dtype=np.int64)
         ids[mask] = np.concatenate(batch)
-        with torch.inference_mode():
-            ids_there = torch.from_numpy(ids).to(self._device)
-            mask_there = torch.from_numpy(mask.astype(np.int64)).to(self._device)
+        with _device.computing(self._device, self._precision):
+            ids_there = _device.on_device(ids, self._device)
+            mask_there = _device.on_device(mask.astype(np.int64), self._device)
             states = self._model(input_ids=ids_there, attention_mask=mask_there).last_hidden_state  # (B, T, D)
-            vectors = _mean_of_tokens(states, mask_there).float().cpu().numpy()
+            vectors = _pooled(states.float(), mask_there, self.identity.pooling).cpu().numpy()
         return l2_normalised(vectors) if self._normalise else vectors
 
 
@@ -96,18 +100,31 @@ def build(options: EncoderOptions) -> TransformersText:
         WeightsMissing: if the weights are not on this machine, not reachable, or not whole.
         BadValue: if the device, the pooling or the length is not possible.
     """
-    if options.pooling not in (None, "mean"):
-        raise BadValue(f"transformers-text pools by mean, not {options.pooling!r}. Give --pooling mean.")
-    weights = _weights.locate(options.weights or _weights.MINILM)
+    pooling, prefix = options.pooling or "mean", options.prefix or ""
+    if pooling not in POOLINGS:
+        raise BadValue(f"There is no pooling {options.pooling!r} of tokens. Give --pooling {', '.join(POOLINGS)}.")
     on = _device.device(options.device)
-    model, tokenizer = _load(weights)
-    max_length = _max_length(options.max_length, weights=weights, limit=_model_limit(model, tokenizer))
+    precision = _device.precision(options.precision, on)
+    loaded = _text_networks.load(model=options.model, weights=options.weights)
+    files, config = loaded.files, loaded.network.config
+    if options.precision is None and precision == "fp16" and config.model_type in _text_networks.ENCODERS:
+        precision = "bf16"  # the activations of T5 leave the range of fp16
+    limit = _text_networks.longest_input(loaded.network, loaded.tokenizer)
+    max_length = _max_length(options.max_length, weights=files, limit=limit)
+    told = {"model": loaded.model, "prefix": prefix, "precision": precision if precision != "fp32" else None}
     identity = EncoderIdentity(
-        encoder="transformers-text", weights=weights.name, weights_sha256=weights.sha256, width=int(model.config.hidden_size), pooling="mean",
-        parameters={"max_length": max_length, "normalise": options.normalise, "settings_sha256": weights.settings_sha256()},
+        encoder="transformers-text", weights=files.name, weights_sha256=files.sha256, width=int(config.hidden_size), pooling=pooling,
+        parameters={
+            "max_length": max_length, "normalise": options.normalise, "settings_sha256": files.settings_sha256(),
+            **{name: value for name, value in told.items() if value},  # only where they say something: sets of before keep their names
+        },
         versions=library_versions("torch", "transformers", "tokenizers"),
     )  # fmt: skip
-    return TransformersText(model.to(on), tokenizer, identity=identity, max_length=max_length, normalise=options.normalise)
+    config.use_cache = False  # decoders would keep what only the next token needs
+    network: Any = loaded.network
+    return TransformersText(
+        network.to(on), loaded.tokenizer, identity=identity, max_length=max_length, normalise=options.normalise, prefix=prefix, precision=precision
+    )
 
 
 def offers() -> list[Offer]:
@@ -115,25 +132,20 @@ def offers() -> list[Offer]:
     return [Offer("", _weights.MINILM, 384, "the extra `offline`, or the hub", is_here=_weights.is_here(_weights.MINILM))]
 
 
-def _load(weights: _weights.Weights) -> tuple[Any, Any]:
-    """Model in evaluation mode and its tokenizer."""
-    import torch
-    from safetensors import SafetensorError
-    from transformers import AutoModel, AutoTokenizer
+def _tokens_of(tokenizer: "PreTrainedTokenizerBase", max_length: int) -> Callable[[str], list[int]]:
+    """A text's token ids, cut at a length; many threads may ask at once."""
 
-    local = {"local_files_only": True, "trust_remote_code": False}
-    with _weights.quiet_hub():
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(weights.folder, **local)
-            model, info = AutoModel.from_pretrained(weights.folder, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **local)
-        except (OSError, ValueError, LookupError, RuntimeError, ImportError, SafetensorError) as error:
-            raise WeightsMissing(f"The model in {weights.folder} cannot be loaded: {error}. Give another with --encoder.") from error
-    random = sorted(name for name in info["missing_keys"] if not name.startswith(UNUSED_PARTS))
-    if random:
-        raise WeightsMissing(f"The weights in {weights.folder} lack {random[0]} and {len(random) - 1} more tensors. Fetch the model again.")
-    if model.config.is_encoder_decoder:
-        raise BadValue(f"{weights.name} is an encoder-decoder model. Name an encoder, such as {_weights.MINILM}, with --encoder.")
-    return model.eval(), tokenizer
+    def called(text: str) -> list[int]:
+        with lock:
+            ids: list[int] = tokenizer(text, truncation=True, max_length=max_length, return_attention_mask=False)["input_ids"]
+        return ids
+
+    lock = threading.Lock()
+    called("a")  # sets the length; to set it again while another thread reads would fail
+    if not tokenizer.is_fast:
+        return called
+    backend: Any = getattr(tokenizer, "backend_tokenizer")  # noqa: B009 - only fast ones have it
+    return lambda text: list(backend.encode(text).ids)  # the same ids in half the time
 
 
 def _max_length(asked: int | None, *, weights: _weights.Weights, limit: int | None) -> int:
@@ -148,22 +160,21 @@ def _max_length(asked: int | None, *, weights: _weights.Weights, limit: int | No
     return int(min(found, limit or found))
 
 
-def _model_limit(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") -> int | None:
-    """Longest input in tokens, None where neither states one."""
-    positions = getattr(model.config, "max_position_embeddings", None)
-    stated = [n for n in (positions, tokenizer.model_max_length) if n and 0 < n < 1 << 30]  # unknown is written as 10 ** 30
-    return min(stated, default=None)
-
-
-def _mean_of_tokens(states: "Tensor", mask: "Tensor") -> "Tensor":
-    """Mean over real tokens.
+def _pooled(states: "Tensor", mask: "Tensor", pooling: str) -> "Tensor":
+    """One vector a text of its tokens' vectors, wherever the padding is.
 
     Args:
         states: (B, T, D).
         mask: (B, T), 1 where there is a token; at least one a row.
+        pooling: `mean` over real tokens, `cls` (the first real token), `last` (the last one).
 
     Returns:
         (B, D).
     """
-    weights = mask.unsqueeze(2).to(states.dtype)  # (B, T, 1)
-    return (states * weights).sum(dim=1) / weights.sum(dim=1)
+    import torch
+
+    if pooling == "mean":
+        weights = mask.unsqueeze(2).to(states.dtype)  # (B, T, 1)
+        return (states * weights).sum(dim=1) / weights.sum(dim=1)
+    places = mask.argmax(dim=1) if pooling == "cls" else mask.shape[1] - 1 - mask.flip(1).argmax(dim=1)
+    return states[torch.arange(len(states), device=states.device), places]

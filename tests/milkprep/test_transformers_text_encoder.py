@@ -1,8 +1,10 @@
 """The transformers encoder: the same vectors as sentence-transformers, and weights that are whole or refused."""
 
+import hashlib
 import importlib.util
 import json
 import os
+import pickle
 import shutil
 import socket
 import subprocess
@@ -149,7 +151,9 @@ def test_texts_are_cut_where_asked_where_trained_or_where_the_model_ends(tiny, a
     [
         ({"max_length": 65}, "--max-length 65 is out of range.*3 to 64"),
         ({"max_length": 2}, "--max-length 2 is out of range"),
-        ({"pooling": "cls"}, "pools by mean, not 'cls'"),
+        ({"pooling": "max"}, "no pooling 'max'.*mean, cls, last"),
+        ({"model": "owner/other"}, "--model is for --weights random"),
+        ({"precision": "fp16"}, "fp16 is for GPUs"),
     ],
 )
 def test_options_out_of_range_are_refused(tiny, options, match):
@@ -163,11 +167,43 @@ def test_a_device_that_is_not_here_is_refused(tiny, device):
         extractors.resolve(Modality.TEXT, str(tiny)).build(EncoderOptions(device=device))
 
 
-def test_pickled_weights_are_never_read(tiny):
-    torch.save(load_file(tiny / "model.safetensors"), tiny / "pytorch_model.bin")
+def as_torch_file(folder: Path) -> Path:
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    return folder
+
+
+def test_a_file_of_torch_that_holds_tensors_only_gives_the_same_vectors(tiny):
+    safe = build(tiny)
+    from_torch = build(as_torch_file(tiny))
+    np.testing.assert_array_equal(embed(from_torch, TEXTS), embed(safe, TEXTS))
+    assert from_torch.identity.weights_sha256 == hashlib.sha256((tiny / "pytorch_model.bin").read_bytes()).hexdigest()
+
+
+class Trap:
+    """Opens a file for writing when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return (open, (self.path, "w"))
+
+
+@pytest.mark.parametrize("save", [torch.save, lambda trap, path: path.write_bytes(pickle.dumps(trap, protocol=2))], ids=["torch", "bare"])
+def test_a_pickle_that_could_run_code_is_refused_and_runs_nothing(tiny, save):
     (tiny / "model.safetensors").unlink()
-    with pytest.raises(WeightsMissing, match=r"lacks model\.safetensors\. Only safetensors are read"):
+    save({"embeddings.word_embeddings.weight": Trap(tiny / "ran")}, tiny / "pytorch_model.bin")
+    with pytest.raises(WeightsMissing, match="can run code and are not read"):
         build(tiny)
+    assert not (tiny / "ran").exists()
+
+
+def test_a_file_of_torch_beside_safetensors_is_not_looked_at(tiny):
+    expected = build(tiny)
+    (tiny / "pytorch_model.bin").write_bytes(pickle.dumps(Trap(tiny / "ran")))
+    assert build(tiny).identity == expected.identity
+    assert not (tiny / "ran").exists()
 
 
 def test_code_that_comes_with_a_model_is_not_run(tiny):
@@ -230,9 +266,10 @@ def test_weights_in_parts_have_a_digest_of_all_parts(tiny):
 
 
 def test_an_encoder_decoder_is_refused_by_name(tiny):
-    from transformers import T5Config, T5Model
+    from transformers import BartConfig, BartModel
 
-    T5Model(T5Config(vocab_size=30, d_model=8, d_kv=4, d_ff=8, num_layers=1, num_heads=2)).save_pretrained(tiny)
+    heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2, "encoder_ffn_dim": 8, "decoder_ffn_dim": 8}
+    BartModel(BartConfig(vocab_size=30, d_model=8, encoder_layers=1, decoder_layers=1, **heads)).save_pretrained(tiny)
     with pytest.raises(BadValue, match="is an encoder-decoder model"):
         build(tiny)
 
