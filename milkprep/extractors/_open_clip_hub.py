@@ -10,11 +10,12 @@ from milkprep.extractors._weights import HUB_TIMEOUT_S, quiet_hub
 from schemas.errors import WeightsMissing
 
 MODEL, TAG = "ViT-B-32", "laion2b_s34b_b79k"
-#: How a folder or a hub repository names its weights, best first.
+#: How a folder names its weights, best first.
 FILES = (
-    "open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "model.safetensors",
-    "open_clip_pytorch_model.bin", "pytorch_model.bin",
+    "open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin", "model.safetensors", "pytorch_model.bin",
 )  # fmt: skip
+#: How a hub repository does where a tag names no file; `model.safetensors` is in another library's layout there.
+HUB_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 #: Well-known models: name, tag, width of a vector, hub repository.
 KNOWN = (
     (MODEL, TAG, 512, "laion/CLIP-ViT-B-32-laion2B-s34B-b79K"),
@@ -33,15 +34,26 @@ WAYS_OUT = "Connect to the network, or give the weights as a file (.safetensors,
 
 def offers() -> list[Offer]:
     """Well-known models, and whether the hub's cache has them; the library knows more."""
-    return [Offer(model, tag, width, "the hub, or a file", is_here=cached(repository) is not None) for model, tag, width, repository in KNOWN]
+    return [Offer(model, tag, width, "the hub, or a file", is_here=cached(f"{repository}/") is not None) for model, tag, width, repository in KNOWN]
 
 
-def cached(repository: str) -> Path | None:
-    """The weights of a repository in the hub's cache; None where they are not."""
+def cached(place: str) -> Path | None:
+    """The weights of a tag in the hub's cache; None where they are not.
+
+    Args:
+        place: `owner/repository/`, or with a file name behind it.
+    """
     from huggingface_hub import try_to_load_from_cache
 
-    found = [try_to_load_from_cache(repository, name) for name in FILES]
+    repository, names = _names(place)
+    found = [try_to_load_from_cache(repository, name) for name in names]
     return next((Path(path) for path in found if isinstance(path, str)), None)
+
+
+def _names(place: str) -> tuple[str, tuple[str, ...]]:
+    """Repository and file names of a place, safetensors first."""
+    owner, repository, name = place.split("/", 2)
+    return f"{owner}/{repository}", (f"{Path(name).stem}.safetensors", name) if name else HUB_FILES
 
 
 def file_of(place: str, *, what: str) -> Path:
@@ -54,8 +66,8 @@ def file_of(place: str, *, what: str) -> Path:
     from huggingface_hub import HfApi, hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
-    repository = "/".join(place.split("/")[:2])
-    if here := cached(repository):
+    repository, names = _names(place)
+    if here := cached(place):
         return here
     # The second base is an error of the HTTP library, which differs between the hub's releases.
     unreachable: tuple[type[BaseException], ...] = (OSError, *HfHubHTTPError.__bases__)
@@ -63,7 +75,7 @@ def file_of(place: str, *, what: str) -> Path:
         try:
             model = HfApi().model_info(repository, timeout=HUB_TIMEOUT_S)
             held = {sibling.rfilename for sibling in model.siblings or ()}
-            file = next((name for name in FILES if name in held), None)
+            file = next((name for name in names if name in held), None)
             if file:
                 return Path(hf_hub_download(repository, file, revision=model.sha))
         except RepositoryNotFoundError as error:

@@ -4,6 +4,7 @@ import json
 import os
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import open_clip
@@ -279,3 +280,19 @@ def test_weights_in_the_hubs_cache_are_used_without_asking_the_hub(monkeypatch, 
     monkeypatch.setattr(open_clip, "get_pretrained_cfg", lambda *_: {"hf_hub": "someone/tiny/", "mean": (0.2, 0.3, 0.4), "std": (0.5,) * 3})
     encoder = build(model=named, weights="mine")
     assert (encoder.identity.weights, encoder.identity.parameters["mean"]) == ("mine", [0.2, 0.3, 0.4])
+
+
+@pytest.mark.parametrize(
+    ("place", "held", "taken"),
+    [
+        ("a/b/", ["model.safetensors", "open_clip_pytorch_model.bin"], "open_clip_pytorch_model.bin"),
+        ("a/b/", ["open_clip_pytorch_model.bin", "open_clip_model.safetensors"], "open_clip_model.safetensors"),
+        ("a/b/pytorch_model.bin", ["open_clip_model.safetensors", "pytorch_model.bin"], "pytorch_model.bin"),
+    ],
+)
+def test_of_a_repository_the_file_in_the_librarys_own_layout_is_taken(monkeypatch, place, held, taken):
+    files = [SimpleNamespace(rfilename=name) for name in held]
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: None)
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", lambda *_, **__: SimpleNamespace(sha="c0ffee", siblings=files))
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda repository, name, revision: f"/{repository}/{revision}/{name}")
+    assert _open_clip_hub.file_of(place, what="x") == Path(f"/a/b/c0ffee/{taken}")
