@@ -4,6 +4,7 @@ Weights are read in float32 from safetensors or, in a folder, from a file of tor
 unpickled and no code of a model's repository is run. Of T5 and its kin the encoder is used.
 """
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -129,7 +130,9 @@ def _filled(network_class: Any, files: _weights.Weights) -> "PreTrainedModel":  
     safe = {"use_safetensors": not _weights.is_torch(files.folder), "weights_only": True}
     # A network of one class says itself where code lies; only the automatic one is told to leave it.
     local = LOCAL if network_class.__name__ == "AutoModel" else {"local_files_only": True}
-    with _weights.quiet_hub():
+    with _weights.quiet_hub(), warnings.catch_warnings():
+        # A file of another pickle protocol than torch's is read or refused all the same; the remark about it helps nobody.
+        warnings.filterwarnings("ignore", message="Detected pickle protocol", category=UserWarning)
         try:
             network, info = network_class.from_pretrained(files.folder, dtype=torch.float32, output_loading_info=True, **safe, **local)
         except serialization.pickle.UnpicklingError as error:
