@@ -84,7 +84,7 @@ def extract(
     encoder: Annotated[str | None, typer.Option(help=ENCODERS)] = None,
     model: Annotated[str | None, typer.Option(help="Which network, where the encoder knows several: a name or a folder.")] = None,
     weights: Annotated[str | None, typer.Option(help="Which trained values: a tag, a hub name, a local file or folder; random is for tests.")] = None,
-    fields: Annotated[str, typer.Option(help="For text: what is joined, a line each: columns of items, or words (ids of title words).")] = "title,description",
+    fields: Annotated[str, typer.Option(help="For text: columns of items, joined by line breaks; words: word ids of titles.")] = "title,description",
     pooling: Annotated[str | None, typer.Option(help="How token vectors become one: mean, cls or last.")] = None,
     prefix: Annotated[str | None, typer.Option(help="For text: words put before every text, as some models want it.")] = None,
     normalise: Annotated[bool, typer.Option("--normalise", help="Scale every vector to length 1.")] = False,
