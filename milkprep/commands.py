@@ -85,7 +85,7 @@ def extract(
     model: Annotated[str | None, typer.Option(help="Which network, where the encoder knows several: a name or a folder.")] = None,
     weights: Annotated[str | None, typer.Option(help="Which trained values: a tag, a hub name, a local file or folder; random is for tests.")] = None,
     fields: Annotated[str, typer.Option(help="For text: columns of items, joined by line breaks; words: word ids of titles.")] = "title,description",
-    pooling: Annotated[str | None, typer.Option(help="How token vectors become one: mean, cls or last.")] = None,
+    pooling: Annotated[str | None, typer.Option(help="How token vectors become one: mean, cls or last; for pictures mean, cls or pooled.")] = None,
     prefix: Annotated[str | None, typer.Option(help="For text: words put before every text, as some models want it.")] = None,
     normalise: Annotated[bool, typer.Option("--normalise", help="Scale every vector to length 1.")] = False,
     max_length: Annotated[int | None, typer.Option(min=1, help="Tokens of a text that are read; the model's own limit when not given.")] = None,
