@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from milkprep.content import EVERYTHING
 from milkprep.pull.input_files import PullRequest
 from schemas import feature_sets, item_means, queries
 from schemas.contracts import Modality
@@ -116,7 +117,13 @@ def _restore_set(store: Store, row: Mapping[str, Any]) -> int:
     vectors = f"vectors_{int(number)}"
     if row["modality"] == Modality.TEXT.value:
         fields = json.loads(row["parameters"])["fields"]
-        store.run(sql["restore_texts"].format(pending=extract["pending_text"], vectors=vectors), feature_set_id=number, fields=fields, retry=True)
+        store.run(
+            sql["restore_texts"].format(pending=extract["pending_text"], vectors=vectors),
+            feature_set_id=number,
+            fields=fields,
+            retry=True,
+            **EVERYTHING,
+        )
     else:
         store.run(sql["restore_files"].format(vectors=vectors), feature_set_id=number, modality=row["modality"])
     rows = store.query(sql["rows_of"], feature_set_id=number)

@@ -18,15 +18,18 @@ DEADLY = """
 import os, signal, time
 from milkprep.extractors import colour_layout
 
-sound = colour_layout._layout
-def layout(path):
-    if path.name.startswith("deadly"):
-        os.kill(os.getpid(), signal.SIGSEGV)
-    if path.name.startswith("endless"):
-        time.sleep(600)
-    print("words of a library")
-    return sound(path)
-colour_layout._layout = layout
+sound = colour_layout.preparer
+def preparer(preparation):
+    prepare = sound(preparation)
+    def prepared(path):
+        if path.name.startswith("deadly"):
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if path.name.startswith("endless"):
+            time.sleep(600)
+        print("words of a library")
+        return prepare(path)
+    return prepared
+colour_layout.preparer = preparer
 """
 
 

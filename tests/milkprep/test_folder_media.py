@@ -139,7 +139,7 @@ def test_a_video_beside_amazon_files_is_visual_content_and_sound(tmp_path):
     assert [location[-6:] for location in files.filter(files["modality"] == "visual")["location"]] == ["I1.jpg", "I1.mp4", "I2.mp4"]
 
 
-def test_the_sound_of_a_video_is_embedded_and_its_picture_is_a_reason(tmp_path):
+def test_a_video_is_embedded_as_picture_and_as_sound(tmp_path):
     shop = write(tmp_path / "shop")
     (shop / "video").mkdir()
     (shop / "images").mkdir()
@@ -150,7 +150,7 @@ def test_the_sound_of_a_video_is_embedded_and_its_picture_is_a_reason(tmp_path):
     extract(tmp_path / "s.duckdb", modality=Modality.AUDIO, encoder="log-mel", reporter=Silent())
     extract(tmp_path / "s.duckdb", modality=Modality.VISUAL, encoder="colour-layout", reporter=Silent())
     assert table(tmp_path, "SELECT item_key, visual, visual_reason, audio, audio_reason FROM modality_availability ORDER BY 1") == [
-        ("a", False, "a video, and no picture", True, None),
+        ("a", True, None, True, None),
         ("b", True, None, False, "the file has no sound track"),
     ]
 
