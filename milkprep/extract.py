@@ -15,10 +15,10 @@ from typing import Any
 import polars as pl
 
 from milkprep import extractors
-from milkprep.content import PATIENCE_S, Reader
 from milkprep.encoder import Encoder, EncoderOptions, refuse_unknown_options
-from milkprep.pipeline import Embeddings, Work, embed_pages
-from milkprep.stages import Stages
+from milkprep.engine.content import PATIENCE_S, Reader
+from milkprep.engine.pipeline import Embeddings, Work, embed_pages
+from milkprep.engine.stages import Stages
 from schemas import feature_sets, queries
 from schemas.contracts import FeatureSet, Modality
 from schemas.errors import BadValue, DataError, FeatureMissing

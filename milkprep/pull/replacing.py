@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from milkprep.content import EVERYTHING
+from milkprep.engine.content import EVERYTHING
 from milkprep.pull.input_files import PullRequest
 from schemas import feature_sets, item_means, queries
 from schemas.contracts import Modality

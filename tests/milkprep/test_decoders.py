@@ -5,9 +5,10 @@ import pytest
 from media_samples import gradient, write_picture
 from small_catalogue import query, violations, write_catalogue
 
-from milkprep import decoders, extract
+from milkprep import extract
 from milkprep.decode import DecodeFailure
 from milkprep.encoder import EncoderOptions
+from milkprep.engine import decoders
 from milkprep.extractors import hashed_ngrams, resolve
 from schemas.contracts import AssetStatus, Modality
 from schemas.errors import DataError
@@ -92,7 +93,7 @@ def test_an_extraction_goes_on_after_a_file_that_ends_its_decoder(tmp_path, dead
 def test_a_process_that_does_not_start_is_an_error_not_a_failure_of_every_file(tmp_path, encoder, monkeypatch):
     (tmp_path / "sitecustomize.py").write_text("raise SystemExit(3)")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    with pytest.raises(DataError, match=r"does not start.*python -m milkprep\.decoder.*colour-layout"):
+    with pytest.raises(DataError, match=r"does not start.*python -m milkprep\.engine\.decoder.*colour-layout"):
         answers(encoder, pictures(tmp_path, ["a"]), n_workers=1, at_once=1)
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from small_catalogue import add_items, query, tables, violations, write_catalogue
 
-from milkprep import content
 from milkprep.encoder import EncoderOptions
+from milkprep.engine import content
 from milkprep.extract import ExtractReport, extract
 from milkprep.extractors import hashed_ngrams
 from schemas import fingerprint

@@ -8,8 +8,9 @@ import pytest
 from media_samples import gradient, tone, write_picture, write_wav
 from small_catalogue import query, tables, violations, write_catalogue
 
-from milkprep import content, decode, decoders, extractors
+from milkprep import decode, extractors
 from milkprep.encoder import EncoderOptions
+from milkprep.engine import content, decoders
 from milkprep.extract import ExtractReport, extract
 from milkprep.extractors.colour_layout import ColourLayout
 from schemas import feature_sets, fingerprint

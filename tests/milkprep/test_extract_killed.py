@@ -19,7 +19,8 @@ N_ITEMS = 40
 CHILD = """
 import os, sys, time
 from pathlib import Path
-from milkprep import content, extract, pipeline, recording
+from milkprep import extract
+from milkprep.engine import content, pipeline, recording
 from schemas.contracts import Modality
 from schemas.reporting import Silent
 

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from small_catalogue import query, tables, violations, write_catalogue
 
-from milkprep import content, pipeline, recording
 from milkprep.decode import undecodable
-from milkprep.embedding import Batcher
 from milkprep.encoder import OutOfMemory
+from milkprep.engine import content, pipeline, recording
+from milkprep.engine.embedding import Batcher
+from milkprep.engine.stages import Stages
 from milkprep.extract import ExtractReport, extract
 from milkprep.extractors import hashed_ngrams
 from milkprep.extractors.hashed_ngrams import HashedNgrams
-from milkprep.stages import Stages
 from schemas.contracts import Modality
 from schemas.errors import StoreLocked
 from schemas.reporting import Silent
@@ -153,7 +153,7 @@ SLOW = """
 import sys, time
 from pathlib import Path
 import cli
-from milkprep import content
+from milkprep.engine import content
 from milkprep.extractors.hashed_ngrams import HashedNgrams
 from schemas.contracts import Modality
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import polars as pl
 
-from milkprep.content import PATIENCE_S, Page, embedded
-from milkprep.embedding import FAILURES, Embedded
+from milkprep.engine.content import PATIENCE_S, Page, embedded
+from milkprep.engine.embedding import FAILURES, Embedded
 from schemas import feature_sets, queries
 from schemas.contracts import FeatureSet, Modality
 from schemas.store import Store

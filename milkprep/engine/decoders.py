@@ -191,7 +191,7 @@ class _Process:
     def _started(self) -> subprocess.Popen[bytes]:
         path = os.pathsep.join(part for part in (str(HOME), os.environ.get("PYTHONPATH")) if part)
         process = subprocess.Popen(
-            [sys.executable, "-m", "milkprep.decoder"],
+            [sys.executable, "-m", "milkprep.engine.decoder"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -208,7 +208,7 @@ class _Process:
             process.kill()
             process.communicate()
             raise DataError(
-                "A decoding process does not start. `python -m milkprep.decoder` shows why when this line is given to it: "
+                "A decoding process does not start. `python -m milkprep.engine.decoder` shows why when this line is given to it: "
                 f"{self._known.decode().strip()}"
             ) from error
         return process

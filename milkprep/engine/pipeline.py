@@ -15,12 +15,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from milkprep import decoders, recording
-from milkprep.content import Page, Reader
-from milkprep.decoders import Answer, Decoders
-from milkprep.embedding import Batcher, Embedded
 from milkprep.encoder import Encoder
-from milkprep.stages import Stages
+from milkprep.engine import decoders, recording
+from milkprep.engine.content import Page, Reader
+from milkprep.engine.decoders import Answer, Decoders
+from milkprep.engine.embedding import Batcher, Embedded
+from milkprep.engine.stages import Stages
 from schemas.contracts import FeatureSet
 from schemas.reporting import Progress
 

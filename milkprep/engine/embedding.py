@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from milkprep.decode import DecodeFailure, undecodable
 from milkprep.encoder import Encoder, OutOfMemory
-from milkprep.stages import Stages
+from milkprep.engine.stages import Stages
 
 logger = logging.getLogger(__name__)
 
