@@ -153,23 +153,17 @@ def encoders(
     as_json: AsJson = False,
 ) -> None:
     """List what can embed what, how wide its vectors are, where its weights come from and whether they are on this machine."""
-    import polars as pl
-
-    from milkprep import extractors
+    from milkprep.inspection import encoder_list
 
     console: Console = ctx.obj
-    offers = [(name, kind, offer) for name, kind, offer in extractors.offered() if modality in (None, kind)]
+    offers = encoder_list.offered(modality)
     if as_json:
         console.emit({"encoders": [{"encoder": name, "modality": kind.value} | asdict(offer) for name, kind, offer in offers]})
         return
-    for kind in Modality:
-        rows = [(name, o.model or "-", o.weights, o.width, "here" if o.is_here else o.origin) for name, of, o in offers if of is kind]
-        if rows:
-            columns = {"encoder": pl.String, "--model": pl.String, "--weights": pl.String, "width": pl.Int64, "weights from": pl.String}
-            default = extractors.DEFAULTS.get(kind)
-            title = f"{kind}: {default} when --encoder is not given" if default else kind.value
-            console.table(pl.DataFrame(rows, schema=columns, orient="row"), title=title)
-    console.say("Every learned encoder also takes files of your own, and --weights random for tests; see docs/extraction.md.")
+    for title, frame in encoder_list.tables(offers):
+        console.table(frame, title=title)
+    console.say("Names stand under the options that take them; `here`: whether the weights are on this machine. docs/extraction.md says more,")
+    console.say("and how to give weights of your own, or random ones for tests.")
 
 
 @app.command("build-splits", epilog="Example: python cli.py build-splits --setting ftmt --seed 0 --store tiktok.duckdb")

@@ -115,7 +115,7 @@ class Offer:
         model: what to name with --model, empty where there is no choice.
         weights: what to name with --weights, `none` where there are none.
         width: length of a vector; None where it follows from what is given.
-        origin: where weights come from, in words.
+        origin: where weights come from, in few words.
         is_here: whether they are on this machine.
     """
 

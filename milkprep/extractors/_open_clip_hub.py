@@ -34,7 +34,7 @@ WAYS_OUT = "Connect to the network, or give the weights as a file (.safetensors,
 
 def offers() -> list[Offer]:
     """Well-known models, and whether the hub's cache has them; the library knows more."""
-    return [Offer(model, tag, width, "the hub, or a file", is_here=cached(f"{repository}/") is not None) for model, tag, width, repository in KNOWN]
+    return [Offer(model, tag, width, "hub, file", is_here=cached(f"{repository}/") is not None) for model, tag, width, repository in KNOWN]
 
 
 def cached(place: str) -> Path | None:

@@ -166,7 +166,7 @@ def preparer(preparation: Mapping[str, Any]) -> Preparer:
 def offers() -> list[Offer]:
     """The pipelines, and whether torch hub's cache has their weights; those trained to transcribe go by name, too, unlisted."""
     return [
-        Offer(name, _pipelines.OWN, width, "torchaudio, or a file", is_here=_pipelines.hub_file(name).is_file())
+        Offer(name, _pipelines.OWN, width, "torchaudio, file", is_here=_pipelines.hub_file(name).is_file())
         for name, (width, _) in _pipelines.BUNDLES.items()
         if "_ASR_" not in name
     ]

@@ -160,7 +160,7 @@ def preparer(preparation: Mapping[str, Any]) -> Preparer:
 
 def offers() -> list[Offer]:
     """Well-known models, and whether they are on this machine."""
-    return [Offer("", name, width, "the hub, or a folder", is_here=_weights.is_here(name)) for name, width in KNOWN]
+    return [Offer("", name, width, "hub, folder", is_here=_weights.is_here(name)) for name, width in KNOWN]
 
 
 def _spectrograms(prepared: _sound_networks.Preparation, extractor: Any, path: Path) -> NDArray[np.float32]:  # noqa: ANN401 - the library leaves it untyped

@@ -27,6 +27,13 @@ if TYPE_CHECKING:
 MODALITY = Modality.TEXT
 ACCEPTS = frozenset({"model", "weights", "pooling", "prefix", "normalise", "max_length", "device", "precision"})
 POOLINGS = ("mean", "cls", "last")
+#: Well-known models and the length of their vectors; how they were trained to pool, and with which prefix, their own pages say.
+KNOWN = (
+    (_weights.MINILM, 384), ("sentence-transformers/all-mpnet-base-v2", 768), ("BAAI/bge-small-en-v1.5", 384), ("BAAI/bge-base-en-v1.5", 768),
+    ("intfloat/e5-base-v2", 768), ("intfloat/multilingual-e5-base", 768),
+)  # fmt: skip
+#: Where weights come from that need not come from the hub.
+ORIGIN = {_weights.MINILM: "offline extra, hub"}
 BATCH_SIZE = {"cpu": 32, "mps": 32, "cuda": 256}
 
 
@@ -129,7 +136,7 @@ def build(options: EncoderOptions) -> TransformersText:
 
 def offers() -> list[Offer]:
     """What it can be asked for."""
-    return [Offer("", _weights.MINILM, 384, "the extra `offline`, or the hub", is_here=_weights.is_here(_weights.MINILM))]
+    return [Offer("", name, width, ORIGIN.get(name, "hub, folder"), is_here=_weights.is_here(name)) for name, width in KNOWN]
 
 
 def _tokens_of(tokenizer: "PreTrainedTokenizerBase", max_length: int) -> Callable[[str], list[int]]:

@@ -106,7 +106,7 @@ def preparer(preparation: Mapping[str, Any]) -> Preparer:
 
 def offers() -> list[Offer]:
     """What it can be asked for."""
-    return [Offer("", name, width, "the hub, or a folder", is_here=_weights.is_here(name)) for name, width in KNOWN]
+    return [Offer("", name, width, "hub, folder", is_here=_weights.is_here(name)) for name, width in KNOWN]
 
 
 def _probed(loaded: _vision_networks.Loaded) -> _Seen:
