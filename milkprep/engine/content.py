@@ -22,6 +22,8 @@ from schemas.store import Store
 FIELDS = ("title", "description", "brand", "categories", "words")
 #: Items a page; what a kill can lose at most.
 PAGE_ITEMS = {Modality.TEXT: 1024, Modality.VISUAL: 128, Modality.AUDIO: 64}
+#: Pages that are read while the store is open once: opening it takes as long as listing a thousand texts. Digesting files takes longer.
+AT_ONCE = {Modality.TEXT: 4, Modality.VISUAL: 1, Modality.AUDIO: 1}
 #: Seconds to wait for a reader of the store between pages; hours of work hang on it.
 PATIENCE_S = 60.0
 
@@ -102,18 +104,19 @@ class Reader:
         pages = self._run(store, "pending_pages", feature_set_id=feature_set.feature_set_id, retry=retry, page_items=size, **EVERYTHING)
         return list(pages.iter_rows())
 
-    def read(self, page: int, feature_set: FeatureSet, *, retry: bool) -> Page:
-        """One page's content; files are digested, for equal files are one content."""
-        size = PAGE_ITEMS[self.modality]
+    def read(self, pages: Sequence[int], feature_set: FeatureSet, *, retry: bool) -> list[Page]:
+        """Content of some pages, `AT_ONCE` of them at most; files are digested, for equal files are one content."""
         with self._open() as store:
-            listed = self._run(store, "page", feature_set_id=feature_set.feature_set_id, retry=retry, first=page * size, last=(page + 1) * size - 1)
+            listed = [self._listed(store, page, feature_set, retry=retry) for page in pages]
             if self.modality is Modality.TEXT:
-                rows = listed.select(pl.col(name).cast(kind) for name, kind in ROWS.items())
-                contents = dict(zip(listed["content_sha256"], listed["content"], strict=True))
-                return Page(rows, pl.DataFrame(schema=REFUSED), contents, embedded(store, feature_set, contents))
-        rows, refused, files = _digested(listed, max_bytes=decode.MAX_FILE_BYTES[self.modality])
+                return [_texts(store, feature_set, rows) for rows in listed]
+        digested = [_digested(rows, max_bytes=decode.MAX_FILE_BYTES[self.modality]) for rows in listed]
         with self._open() as store:
-            return Page(rows, refused, files, embedded(store, feature_set, files))
+            return [Page(rows, refused, files, embedded(store, feature_set, files)) for rows, refused, files in digested]
+
+    def _listed(self, store: Store, page: int, feature_set: FeatureSet, *, retry: bool) -> pl.DataFrame:
+        size = PAGE_ITEMS[self.modality]
+        return self._run(store, "page", feature_set_id=feature_set.feature_set_id, retry=retry, first=page * size, last=(page + 1) * size - 1)
 
     @contextmanager
     def _open(self) -> Iterator[Store]:
@@ -137,6 +140,12 @@ def embedded(store: Store, feature_set: FeatureSet, contents: Iterable[str]) -> 
     sql = queries.load("milkprep.sql", "extract.sql")["embedded"].format(vectors=feature_sets.vectors_table(feature_set))
     with store.registered("asked", asked):
         return frozenset(store.query(sql)["content_sha256"].to_list())
+
+
+def _texts(store: Store, feature_set: FeatureSet, listed: pl.DataFrame) -> Page:
+    rows = listed.select(pl.col(name).cast(kind) for name, kind in ROWS.items())
+    contents = dict(zip(listed["content_sha256"], listed["content"], strict=True))
+    return Page(rows, pl.DataFrame(schema=REFUSED), contents, embedded(store, feature_set, contents))
 
 
 def _digested(listed: pl.DataFrame, *, max_bytes: int) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, str | Path]]:

@@ -8,7 +8,7 @@ whole is written before it is raised.
 
 import queue
 import threading
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ from typing import Any
 
 from milkprep.encoder import Encoder
 from milkprep.engine import decoders, recording
-from milkprep.engine.content import Page, Reader
+from milkprep.engine.content import AT_ONCE, Page, Reader
 from milkprep.engine.decoders import Answer, Decoders
 from milkprep.engine.embedding import Batcher, Embedded
 from milkprep.engine.stages import Stages
@@ -26,8 +26,8 @@ from schemas.reporting import Progress
 
 #: Contents that may be decoded ahead of the encoder, and their bytes; one chunk for each worker may come on top.
 MOST_AHEAD, BYTES_AHEAD = 1024, 128 << 20
-#: Pages that may wait to be written, and those that are written at once, at most.
-PAGES_UNWRITTEN, PAGES_A_TRANSACTION = 4, 8
+#: Pages that may wait to be written, all in one transaction, and the bytes of their vectors, where there are several.
+PAGES_UNWRITTEN, BYTES_UNWRITTEN = 8, 32 << 20
 #: Contents that failed which are remembered, lest a placeholder at a thousand items is tried as often.
 FAILURES_KNOWN = 100_000
 
@@ -175,16 +175,16 @@ class _Reading:
         return event.result() if isinstance(event, Future) else event
 
     def _read(self) -> None:
-        for number, _ in self._work.pages:
-            if self._stopped:
-                return
-            self._hand_out(self._page(number))
-
-    def _page(self, number: int) -> Page:
-        earlier = self._under_way.all()  # asked for before reading: what is written in between is known by the store
-        with self._work.stages.measure("reading"):
-            page = self._work.reader.read(number, self._work.feature_set, retry=self._work.retry)
-        return replace(page, known=page.known | earlier.intersection(page.contents))
+        numbers, n = [number for number, _ in self._work.pages], AT_ONCE[self._work.reader.modality]
+        for start in range(0, len(numbers), n):
+            earlier = self._under_way.all()  # asked for before reading: what is written in between is known by the store
+            with self._work.stages.measure("reading"):
+                pages = self._work.reader.read(numbers[start : start + n], self._work.feature_set, retry=self._work.retry)
+            for page in pages:
+                if self._stopped:
+                    return
+                self._hand_out(replace(page, known=page.known | earlier.intersection(page.contents)))
+                earlier |= page.contents.keys()
 
     def _hand_out(self, page: Page) -> None:
         new = [sha256 for sha256 in page.contents if sha256 not in page.known]
@@ -209,24 +209,28 @@ class _Reading:
 
 
 class _Writing:
-    """Writes pages in their order, in a thread of its own; those that wait go into one transaction."""
+    """Writes pages in their order, in a thread of its own; all that wait go into one transaction."""
 
     def __init__(self, work: Work, under_way: _UnderWay) -> None:
         self._work, self._under_way = work, under_way
-        self._waiting: deque[tuple[Page, Embedded]] = deque()
-        self._turns: deque[Future[None]] = deque()
-        self._broken = False
+        self._waiting: list[tuple[Page, Embedded]] = []
+        self._bytes_waiting = 0
+        self._room = threading.Condition()
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="write")
+        self._turn: Future[None] | None = None
+        self._at_work = self._broken = False
 
     def put(self, page: Page, outcome: Embedded) -> None:
         """Have a page written, soon; what went wrong with one before is raised."""
-        self._waiting.append((page, outcome))
-        self._turns.append(self._pool.submit(self._write))
-        with self._work.stages.measure("waiting"):
-            while len(self._turns) > PAGES_UNWRITTEN or self._turns[0].done():
-                self._turns.popleft().result()
-                if not self._turns:
-                    return
+        with self._work.stages.measure("waiting"), self._room:
+            self._room.wait_for(self._has_room)
+            if self._broken:
+                self.raise_error()
+            self._waiting.append((page, outcome))
+            self._bytes_waiting += int(outcome.vectors.estimated_size())
+            if not self._at_work:
+                self._at_work = True
+                self._turn = self._pool.submit(self._write)
 
     def close(self) -> None:
         """Wait until everything is written."""
@@ -234,16 +238,30 @@ class _Writing:
 
     def raise_error(self) -> None:
         """Raise what went wrong, if anything did; nothing is written after it."""
-        for turn in self._turns:
-            turn.result()
+        if self._turn is not None:
+            self._turn.result()
+
+    def _has_room(self) -> bool:
+        return self._broken or (len(self._waiting) < PAGES_UNWRITTEN and self._bytes_waiting < BYTES_UNWRITTEN)
 
     def _write(self) -> None:
-        """A turn for every page; where one takes several, the next ones find nothing to do."""
-        pages = [self._waiting.popleft() for _ in range(min(len(self._waiting), PAGES_A_TRANSACTION))]
-        if pages and not self._broken:
-            self._broken = True
-            self._record(pages)
-            self._broken = False
+        whole = False
+        try:
+            while pages := self._taken():
+                self._record(pages)
+            whole = True
+        finally:
+            with self._room:
+                self._broken |= not whole
+                self._room.notify()
+
+    def _taken(self) -> list[tuple[Page, Embedded]]:
+        """All that wait; where nothing does, the next page is given to another turn."""
+        with self._room:
+            pages, self._waiting, self._bytes_waiting = self._waiting, [], 0
+            self._at_work = bool(pages)
+            self._room.notify()
+        return pages
 
     def _record(self, pages: Sequence[tuple[Page, Embedded]]) -> None:
         work = self._work

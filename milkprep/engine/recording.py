@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from milkprep.engine.content import PATIENCE_S, Page, embedded
+from milkprep.engine.content import PATIENCE_S, REFUSED, Page, embedded
 from milkprep.engine.embedding import FAILURES, Embedded
 from schemas import feature_sets, queries
 from schemas.contracts import FeatureSet, Modality
@@ -34,18 +34,22 @@ def record(store_path: Path, feature_set: FeatureSet, pages: Sequence[tuple[Page
         StoreLocked: if another process holds the store for longer than a minute. These pages are lost, all before are kept.
     """
     with Store(store_path, mode="write", wait_s=PATIENCE_S) as store, store.transaction():
-        for page, outcome in pages:
-            _record_page(store, feature_set, page, outcome, location=location)
+        _record_pages(store, feature_set, pages, location=location)
         store.run(_sql()["add_seconds"], feature_set_id=feature_set.feature_set_id, seconds=seconds)
 
 
-def _record_page(store: Store, feature_set: FeatureSet, page: Page, outcome: Embedded, *, location: str) -> None:
-    known = embedded(store, feature_set, [*outcome.vectors[CONTENT], *page.known])  # by another run of the same set at the same time, too
-    feature_sets.append_vectors(store, feature_set, outcome.vectors.filter(~pl.col(CONTENT).is_in(list(known))))
-    failures = pl.concat([outcome.failures, _earlier_failures(store, feature_set, page.known - known)])
-    accepted = page.rows.join(failures, on=CONTENT, how="anti")
-    refused = pl.concat([page.refused, page.rows.join(failures, on=CONTENT).select(page.refused.columns)])
-    with store.registered("tried", page.rows), store.registered("accepted", accepted), store.registered("refused", refused):
+def _record_pages(store: Store, feature_set: FeatureSet, pages: Sequence[tuple[Page, Embedded]], *, location: str) -> None:
+    """All pages by the same few statements: each waits for the interpreter while texts are decoded, more often than it takes time."""
+    vectors = pl.concat([outcome.vectors for _, outcome in pages])
+    failures = pl.concat([outcome.failures for _, outcome in pages])
+    shared = frozenset[str]().union(*(page.known for page, _ in pages)).difference(failures[CONTENT])
+    known = embedded(store, feature_set, [*vectors[CONTENT], *shared])  # by another run of the same set at the same time, too
+    feature_sets.append_vectors(store, feature_set, vectors.filter(~pl.col(CONTENT).is_in(list(known))))
+    failures = pl.concat([failures, _earlier_failures(store, feature_set, shared.difference(known, vectors[CONTENT]))])
+    rows = pl.concat([page.rows for page, _ in pages])
+    accepted = rows.join(failures, on=CONTENT, how="anti")
+    refused = pl.concat([*(page.refused for page, _ in pages), rows.join(failures, on=CONTENT).select(*REFUSED)])
+    with store.registered("tried", rows), store.registered("accepted", accepted), store.registered("refused", refused):
         _record_rows(store, feature_set, accepted, location=location)
 
 

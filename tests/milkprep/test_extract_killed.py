@@ -26,7 +26,7 @@ from schemas.reporting import Silent
 
 path, modality, encoder, pause = Path(sys.argv[1]), Modality(sys.argv[2]), sys.argv[3], float(sys.argv[4])
 content.PAGE_ITEMS[modality] = 8
-pipeline.PAGES_A_TRANSACTION = 1  # so that there is a moment between any two pages
+pipeline.PAGES_UNWRITTEN = 1  # so that there is a moment between any two pages
 
 def announced(module, name, word):
     wrapped = getattr(module, name)

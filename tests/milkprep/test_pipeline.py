@@ -136,7 +136,8 @@ def test_an_error_in_any_stage_ends_the_run_with_it_and_what_was_whole_is_kept(s
         return fail
 
     owner, name = {"reading": (content.Reader, "read"), "encoding": (HashedNgrams, "encode"), "writing": (recording, "record")}[stage]
-    monkeypatch.setattr(pipeline, "PAGES_A_TRANSACTION", 1)
+    monkeypatch.setattr(pipeline, "PAGES_UNWRITTEN", 1)
+    monkeypatch.setitem(content.AT_ONCE, Modality.TEXT, 1)
     with monkeypatch.context() as patch:
         patch.setattr(owner, name, failing(getattr(owner, name)))
         with pytest.raises(StoreLocked, match="held by somebody"):
