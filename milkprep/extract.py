@@ -18,9 +18,10 @@ from milkprep import extractors
 from milkprep.encoder import Encoder, EncoderOptions, refuse_unknown_options
 from milkprep.engine.content import PATIENCE_S, Reader
 from milkprep.engine.pipeline import Embeddings, Work, embed_pages
+from milkprep.engine.recording import IntoStore
 from milkprep.engine.stages import Stages
 from schemas import feature_sets, queries
-from schemas.contracts import FeatureSet, Modality
+from schemas.contracts import EncoderIdentity, FeatureSet, Modality
 from schemas.errors import BadValue, DataError, FeatureMissing
 from schemas.reporting import Reporter
 from schemas.store import Store
@@ -104,9 +105,7 @@ def extract(
         StoreError: if the store is not there, or is held by another process.
     """
     started = time.perf_counter()
-    for flag, number in (("--batch-size", batch_size), ("--workers", workers)):
-        if number is not None and number < 1:
-            raise BadValue(f"{flag} {number} is out of range: give 1 or more.")
+    refuse_less_than_one(batch_size=batch_size, workers=workers)
     if encoder == IMPORTED:
         return _show_imported(store_path, modality, options, started=started)
     reader = Reader(store_path, modality=modality, fields=fields)
@@ -117,27 +116,43 @@ def extract(
         built = chosen.build(options)
     work = _begin(store_path, reader, built, stages, retry_failed=retry_failed)
     work = replace(work, batch_size=batch_size or built.batch_size, n_workers=workers or n_cores())
-    embeddings = _embed_all(work, reporter)
+    embeddings = embed_all(work, reporter)
     if not embeddings.interrupted:
         with work.stages.measure("writing"):
             _finish(work, as_default=as_default)
     return _report(store_path, work.feature_set, embeddings, started=started, stages=work.stages)
 
 
+def refuse_less_than_one(**numbers: int | None) -> None:
+    """Refuse numbers of workers and the like that are none.
+
+    Raises:
+        BadValue: if one is given and less than 1.
+    """
+    for name, number in numbers.items():
+        if number is not None and number < 1:
+            raise BadValue(f"--{name.replace('_', '-')} {number} is out of range: give 1 or more.")
+
+
+def identity_of(reader: Reader, encoder: Encoder[Any, Any]) -> EncoderIdentity:
+    """What names the set of what an encoder makes of what a reader lists: what a text is made of is part of it."""
+    if reader.modality is not Modality.TEXT:
+        return encoder.identity
+    return replace(encoder.identity, parameters={**encoder.identity.parameters, "fields": reader.fields})
+
+
 def _begin(store_path: Path, reader: Reader, encoder: Encoder[Any, Any], stages: Stages, *, retry_failed: bool) -> Work:
     """What is to be done: the set, registered, and its pages."""
-    identity = encoder.identity
-    if reader.modality is Modality.TEXT:  # what a text is made of is part of the set's name
-        identity = replace(identity, parameters={**identity.parameters, "fields": reader.fields})
     with stages.measure("reading"), Store(store_path, mode="write") as store:
-        feature_set = feature_sets.register(store, reader.modality, identity)
+        feature_set = feature_sets.register(store, reader.modality, identity_of(reader, encoder))
         retry = retry_failed or not store.query(_sql()["state"], feature_set_id=feature_set.feature_set_id)["finished"].item()
         pages = reader.pages(store, feature_set, retry=retry)
-    return Work(store_path, reader, encoder, feature_set, encoder.batch_size, 1, retry, pages, stages)
+    destination = IntoStore(store_path, reader, feature_set)
+    return Work(store_path, reader, encoder, feature_set, destination, encoder.batch_size, 1, retry, pages, stages)
 
 
-def _embed_all(work: Work, reporter: Reporter) -> Embeddings:
-    """Embed page after page; how many contents."""
+def embed_all(work: Work, reporter: Reporter) -> Embeddings:
+    """Embed page after page, and tell how far it is."""
     encoder, unit = work.feature_set.identity.encoder, UNITS[work.reader.modality]
     total = sum(pending for _, pending in work.pages)
     logger.info("%d %s on %d pages to embed with %s", total, unit, len(work.pages), encoder)

@@ -33,9 +33,7 @@ def register_inside(store: Store, modality: Modality, identity: EncoderIdentity)
     """`register` as a part of the caller's transaction, for vectors that must appear together with other tables."""
     sql, templates = _sql(), queries.load("schemas.sql", "vectors.sql")
     assert identity.width > 0
-    name = fingerprint.of_value(
-        [modality.value, identity.encoder, identity.weights, identity.weights_sha256, identity.width, identity.pooling, identity.parameters]
-    )
+    name = name_of(modality, identity)
     found = store.query(sql["find"], fingerprint=name)
     if found.height:
         return FeatureSet(found["feature_set_id"].item(), modality, identity, name)
@@ -47,6 +45,13 @@ def register_inside(store: Store, modality: Modality, identity: EncoderIdentity)
     )  # fmt: skip
     store.run(templates["create_table"].format(feature_set_id=number, width=identity.width))
     return FeatureSet(number, modality, identity, name)
+
+
+def name_of(modality: Modality, identity: EncoderIdentity) -> str:
+    """Fingerprint that names a set: of everything that changes its vectors, library versions left out."""
+    return fingerprint.of_value(
+        [modality.value, identity.encoder, identity.weights, identity.weights_sha256, identity.width, identity.pooling, identity.parameters]
+    )
 
 
 def vectors_table(feature_set: FeatureSet) -> str:
@@ -168,6 +173,12 @@ def latest_of_encoder(store: Store, modality: Modality, encoder: str) -> Feature
     """
     rows = store.query(_sql()["latest_of_encoder"], modality=modality.value, encoder=encoder)
     return _from_row(rows.row(0, named=True)) if rows.height else None
+
+
+def by_name(store: Store, name: str) -> FeatureSet | None:
+    """The set of a fingerprint; None where there is none."""
+    found = store.query(_sql()["find"], fingerprint=name)
+    return by_id(store, int(found["feature_set_id"].item())) if found.height else None
 
 
 def by_id(store: Store, feature_set_id: int) -> FeatureSet | None:

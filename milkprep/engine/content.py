@@ -27,6 +27,8 @@ AT_ONCE = {Modality.TEXT: 4, Modality.VISUAL: 1, Modality.AUDIO: 1}
 #: Seconds to wait for a reader of the store between pages; hours of work hang on it.
 PATIENCE_S = 60.0
 
+#: The number of a set that the store does not have: everything is to do, and nothing is embedded.
+UNREGISTERED = -1
 #: The range of all items.
 EVERYTHING = {"first": 0, "last": (1 << 31) - 1}
 
@@ -83,7 +85,7 @@ class Reader:
             DataError: if no item has any; the message says why, by how many items.
         """
         with Store(self._path, mode="read") as store:
-            if self._run(store, "has_pending", feature_set_id=-1, retry=True, **EVERYTHING).item():
+            if self._run(store, "has_pending", feature_set_id=UNREGISTERED, retry=True, **EVERYTHING).item():
                 return
             reasons = store.query(self._sql["reasons"], modality=self.modality.value)
         words = "; ".join(f"{row['items']} items: {row['reason']}" for row in reasons.head(3).iter_rows(named=True))
@@ -136,6 +138,8 @@ def embedded(store: Store, feature_set: FeatureSet, contents: Iterable[str]) -> 
         feature_set: the set to look in.
         contents: digests.
     """
+    if feature_set.feature_set_id == UNREGISTERED:
+        return frozenset()
     asked = pl.DataFrame({"content_sha256": list(contents)}, schema={"content_sha256": pl.String})
     sql = queries.load("milkprep.sql", "extract.sql")["embedded"].format(vectors=feature_sets.vectors_table(feature_set))
     with store.registered("asked", asked):

@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from milkprep.encoder import Encoder
-from milkprep.engine import decoders, recording
+from milkprep.engine import decoders
 from milkprep.engine.content import AT_ONCE, Page, Reader
 from milkprep.engine.decoders import Answer, Decoders
 from milkprep.engine.embedding import Batcher, Embedded
@@ -32,6 +32,24 @@ PAGES_UNWRITTEN, BYTES_UNWRITTEN = 8, 32 << 20
 FAILURES_KNOWN = 100_000
 
 
+class Destination(Protocol):
+    """Where pages go."""
+
+    def holds(self, contents: Iterable[str]) -> frozenset[str]:
+        """Which of these contents it has vectors of besides those in the store; they are not embedded again."""
+        ...
+
+    def record(self, pages: Sequence[tuple[Page, Embedded]], *, seconds: float) -> None:
+        """Write what became of pages: all of it or nothing.
+
+        Args:
+            pages: what was read, and what became of its contents; those with neither vector nor failure were embedded, or failed,
+                for an earlier page.
+            seconds: spent since the record before.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Work:
     """One extraction under way: what reads, what embeds, what is filled.
@@ -40,7 +58,8 @@ class Work:
         path: the DuckDB file.
         reader: of its content.
         encoder: for its modality.
-        feature_set: the set to fill.
+        feature_set: the set whose content the store is asked for.
+        destination: takes what became of it.
         batch_size: most contents a batch.
         n_workers: decoding processes, where files are embedded.
         retry: whether content that failed before is tried again.
@@ -52,6 +71,7 @@ class Work:
     reader: Reader
     encoder: Encoder[Any, Any]
     feature_set: FeatureSet
+    destination: Destination
     batch_size: int
     n_workers: int
     retry: bool
@@ -183,7 +203,8 @@ class _Reading:
             for page in pages:
                 if self._stopped:
                     return
-                self._hand_out(replace(page, known=page.known | earlier.intersection(page.contents)))
+                held = self._work.destination.holds(page.contents)
+                self._hand_out(replace(page, known=page.known | held | earlier.intersection(page.contents)))
                 earlier |= page.contents.keys()
 
     def _hand_out(self, page: Page) -> None:
@@ -265,8 +286,7 @@ class _Writing:
 
     def _record(self, pages: Sequence[tuple[Page, Embedded]]) -> None:
         work = self._work
-        location = "+".join(f"items.{field}" for field in work.reader.fields)
-        with work.stages.measure("writing"), work.reader.gate:
-            recording.record(work.path, work.feature_set, pages, location=location, seconds=work.stages.lap())
+        with work.stages.measure("writing"):
+            work.destination.record(pages, seconds=work.stages.lap())
         for page, outcome in pages:
             self._under_way.settle(page.contents, failed=outcome.failures["content_sha256"])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from milkprep.engine.content import PATIENCE_S, REFUSED, Page, embedded
+from milkprep.engine.content import PATIENCE_S, REFUSED, Page, Reader, embedded
 from milkprep.engine.embedding import FAILURES, Embedded
 from schemas import feature_sets, queries
 from schemas.contracts import FeatureSet, Modality
@@ -17,6 +17,34 @@ from schemas.store import Store
 
 #: The column rows are joined to contents by.
 CONTENT = "content_sha256"
+
+
+class IntoStore:
+    """Pages into the store itself, where their set is registered."""
+
+    def __init__(self, store_path: Path, reader: Reader, feature_set: FeatureSet) -> None:
+        """Prepare to write.
+
+        Args:
+            store_path: the DuckDB file.
+            reader: of its content; it does not read meanwhile.
+            feature_set: the set to fill.
+        """
+        self._path, self._reader, self._feature_set = store_path, reader, feature_set
+
+    def holds(self, contents: Iterable[str]) -> frozenset[str]:
+        """Nothing that is not in the store."""
+        return frozenset[str]().intersection(contents)
+
+    def record(self, pages: Sequence[tuple[Page, Embedded]], *, seconds: float) -> None:
+        """Write what became of pages, in one transaction."""
+        with self._reader.gate:
+            record(self._path, self._feature_set, pages, location=text_location(self._reader.fields), seconds=seconds)
+
+
+def text_location(fields: Iterable[str]) -> str:
+    """Where a text lies that is composed of columns, in an asset's words."""
+    return "+".join(f"items.{field}" for field in fields)
 
 
 def record(store_path: Path, feature_set: FeatureSet, pages: Sequence[tuple[Page, Embedded]], *, location: str, seconds: float) -> None:
@@ -34,12 +62,15 @@ def record(store_path: Path, feature_set: FeatureSet, pages: Sequence[tuple[Page
         StoreLocked: if another process holds the store for longer than a minute. These pages are lost, all before are kept.
     """
     with Store(store_path, mode="write", wait_s=PATIENCE_S) as store, store.transaction():
-        _record_pages(store, feature_set, pages, location=location)
+        record_inside(store, feature_set, pages, location=location)
         store.run(_sql()["add_seconds"], feature_set_id=feature_set.feature_set_id, seconds=seconds)
 
 
-def _record_pages(store: Store, feature_set: FeatureSet, pages: Sequence[tuple[Page, Embedded]], *, location: str) -> None:
-    """All pages by the same few statements: each waits for the interpreter while texts are decoded, more often than it takes time."""
+def record_inside(store: Store, feature_set: FeatureSet, pages: Sequence[tuple[Page, Embedded]], *, location: str) -> None:
+    """`record` as a part of the caller's transaction; no content is embedded by two of the pages.
+
+    All pages by the same few statements: each waits for the interpreter while texts are decoded, more often than it takes time.
+    """
     vectors = pl.concat([outcome.vectors for _, outcome in pages])
     failures = pl.concat([outcome.failures for _, outcome in pages])
     shared = frozenset[str]().union(*(page.known for page, _ in pages)).difference(failures[CONTENT])
