@@ -5,8 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny_transformer
 import torch
 from torch import nn
+
+from milkprep.encoder import EncoderOptions
+from schemas.contracts import Modality
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
@@ -83,3 +87,23 @@ def test_the_benchmark_of_means_measures_both_ways(tmp_path):
 
     found = item_means.measure(tmp_path, n_items=700, pictures=2, width=16, rounds=1)
     assert found["ratio"] == pytest.approx(found["stored"] / found["computed"])
+
+
+@pytest.mark.usefixtures("_on_path")
+def test_the_extraction_benchmark_measures_three_ways(tmp_path):
+    import extract
+
+    (folder := tmp_path / "model").mkdir()
+    found = extract.of_texts(tmp_path, n=20, options=EncoderOptions(weights=str(tiny_transformer.write(folder))))
+    assert found["n"] == 20
+    assert found["to_bare"] == pytest.approx(found["extract"] / found["bare"])
+    assert found["to_alone"] == pytest.approx(found["extract"] / found["alone"])
+
+
+@pytest.mark.usefixtures("_on_path")
+def test_the_memory_of_an_extraction_is_measured_over_few_and_many(tmp_path):
+    import extract_memory
+
+    found = extract_memory.measure(tmp_path, modality=Modality.VISUAL, n=12, few=3)
+    assert found["n"] == 12
+    assert found["growth_mb"] == pytest.approx(found["many_mb"] - found["few_mb"])
