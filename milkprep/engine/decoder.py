@@ -2,7 +2,8 @@
 
 The first line it reads is JSON with `encoder`, the plugin's name, and `preparation`, what its `preparer` needs to know; an empty line
 is the answer, when it is ready. Every further line is a list of paths. For each path it answers a line of JSON: `type` and `shape` of
-an array whose bytes follow, or `status` and `reason` of a failure; and the `seconds` it took. It ends when its input does.
+an array whose bytes follow, or `status` and `reason` of a failure; and the `seconds` it took. It ends when its input does, and takes
+no more memory and time for a file than `milkprep.decode.limits` allows.
 """
 
 import json
@@ -15,6 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from milkprep.decode import DecodeFailure, undecodable
+from milkprep.decode.limits import bound_memory, bound_time
 from milkprep.encoder import Preparer
 from schemas import plugins
 
@@ -26,6 +28,7 @@ def main() -> None:
     questions = sys.stdin.buffer
     named = json.loads(questions.readline())
     prepare: Preparer = plugins.load("milkprep.extractors", named["encoder"]).preparer(named["preparation"])
+    bound_memory()
     answers.write(b"\n")
     answers.flush()
     while line := questions.readline():
@@ -35,6 +38,7 @@ def main() -> None:
 
 def _answer(answers: BinaryIO, prepare: Preparer, path: Path) -> None:
     started = time.perf_counter()
+    bound_time()
     body = b""
     try:
         array = np.ascontiguousarray(prepare(path))
@@ -46,6 +50,7 @@ def _answer(answers: BinaryIO, prepare: Preparer, path: Path) -> None:
     answers.write(json.dumps(said | {"seconds": time.perf_counter() - started}).encode() + b"\n")
     answers.write(body)
     answers.flush()
+    bound_time(0)
 
 
 def _refusal(failure: DecodeFailure) -> dict[str, Any]:

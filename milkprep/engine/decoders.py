@@ -5,11 +5,7 @@ fails with a reason, and is replaced; nothing is unpickled: arrays come as bytes
 """
 
 import json
-import os
 import queue
-import select
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,18 +16,15 @@ from typing import Any, Protocol
 
 import numpy as np
 
-import milkprep
 from milkprep.decode import DecodeFailure, undecodable
+from milkprep.decode.limits import PATIENCE_S
+from milkprep.decode.process import Lost, Process
 from milkprep.encoder import Encoder
 from schemas.contracts import AssetStatus
 from schemas.errors import DataError
 
-#: Seconds one file may take; a long video on a slow machine takes a tenth of it.
-PATIENCE_S = 120.0
 #: Why a file failed that its process did not survive.
 DEADLY = "decoding it ends the decoder, or takes too long"
-HOME = Path(milkprep.__file__).parents[1]
-BLOCK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +100,7 @@ class ProcessDecoders:
             n_workers: processes.
         """
         self.n_workers = n_workers
+        self._closed = False
         known = json.dumps({"encoder": encoder.identity.encoder, "preparation": encoder.preparation}).encode() + b"\n"
         self._all = [_Process(known) for _ in range(n_workers)]
         self._idle: queue.SimpleQueue[_Process] = queue.SimpleQueue()
@@ -121,16 +115,19 @@ class ProcessDecoders:
     def close(self) -> None:
         """End the processes, whatever they do; they hold nothing that is not known."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+        self._closed = True
+        for process in self._all:
+            process.kill()
+        self._pool.shutdown(wait=True)
         for process in self._all:
             process.end()
-        self._pool.shutdown(wait=True)
 
     def _decoded(self, paths: list[str]) -> list[Answer]:
         """Answers for some files; the one that ends its process is the first that has no answer."""
         process = self._idle.get()
         try:
             answers: list[Answer] = []
-            while len(answers) < len(paths):
+            while len(answers) < len(paths) and not self._closed:
                 answers += process.ask(paths[len(answers) :])
                 if len(answers) < len(paths):
                     answers.append(Answer(undecodable(DEADLY), 0.0))
@@ -140,91 +137,45 @@ class ProcessDecoders:
 
 
 class _Process:
-    """A decoding process that is started when it is needed, and anew after one that ended."""
+    """A process that decodes for one encoder, started anew after a file that ended it."""
 
     def __init__(self, known: bytes) -> None:
         self._known = known
-        self._running: subprocess.Popen[bytes] | None = None
+        self._process = Process("milkprep.engine.decoder")
+        self.kill, self.end = self._process.kill, self._process.end
 
     def ask(self, paths: list[str]) -> list[Answer]:
-        """Answers in the order of the paths; fewer than there are paths where the process did not survive the next one."""
-        process = self._running = self._running or self._started()
-        assert process.stdin
+        """Answers in the order of the paths; fewer than there are paths where the process did not survive the next one.
+
+        Raises:
+            DataError: if it does not start.
+        """
+        if not self._process.is_running:
+            self._start()
         answers: list[Answer] = []
-        try:
-            process.stdin.write(json.dumps(paths).encode() + b"\n")
-            process.stdin.flush()
-            answers.extend(self._answer(process) for _ in paths)
-        except (_Lost, BrokenPipeError, ValueError):  # ValueError: closed by `end`, from another thread
-            self.end()
+        with suppress(Lost):
+            self._process.send([json.dumps(paths).encode() + b"\n"], within_s=PATIENCE_S)
+            answers.extend(self._answer() for _ in paths)
         return answers
 
-    def end(self) -> None:
-        """End the process, whatever it does."""
-        if self._running is None:
-            return
-        process, self._running = self._running, None
-        process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout):
-            assert pipe
-            with suppress(BrokenPipeError):  # of what it did not read any more
-                pipe.close()
-
-    def _answer(self, process: subprocess.Popen[bytes]) -> Answer:
-        assert process.stdout
-        descriptor, deadline = process.stdout.fileno(), time.monotonic() + PATIENCE_S
-        header = bytearray()
-        while not header.endswith(b"\n"):  # a header is short, and what follows it must stay in the pipe
-            header += _some(descriptor, 1, deadline)
-        said = json.loads(header)
+    def _answer(self) -> Answer:
+        said = json.loads(self._process.line(within_s=PATIENCE_S))
         if "status" in said:
             return Answer(DecodeFailure(AssetStatus(said["status"]), said["reason"]), said["seconds"])
         array = np.empty(said["shape"], dtype=np.dtype(said["type"]))
-        left = memoryview(array.data).cast("B") if array.size else memoryview(b"")
-        while left:
-            block = _some(descriptor, min(len(left), BLOCK), deadline)
-            left[: len(block)] = block
-            left = left[len(block) :]
+        if array.size:
+            self._process.fill(memoryview(array.data).cast("B"), within_s=PATIENCE_S)
         return Answer(array, said["seconds"])
 
-    def _started(self) -> subprocess.Popen[bytes]:
-        path = os.pathsep.join(part for part in (str(HOME), os.environ.get("PYTHONPATH")) if part)
-        process = subprocess.Popen(
-            [sys.executable, "-m", "milkprep.engine.decoder"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"},
-            start_new_session=True,  # Ctrl-C is for the process that knows what to do about it
-        )
-        assert process.stdin
-        assert process.stdout
+    def _start(self) -> None:
         try:
-            process.stdin.write(self._known)
-            process.stdin.flush()
-            _some(process.stdout.fileno(), 1, time.monotonic() + PATIENCE_S)
-        except (_Lost, BrokenPipeError) as error:
-            process.kill()
-            process.communicate()
+            self._process.send([self._known], within_s=PATIENCE_S)
+            self._process.line(within_s=PATIENCE_S)
+        except Lost as error:
             raise DataError(
                 "A decoding process does not start. `python -m milkprep.engine.decoder` shows why when this line is given to it: "
                 f"{self._known.decode().strip()}"
             ) from error
-        return process
-
-
-class _Lost(Exception):
-    """A process that ended or did not answer in time."""
-
-
-def _some(descriptor: int, n: int, deadline: float) -> bytes:
-    if not select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))[0]:
-        raise _Lost
-    block = os.read(descriptor, n)
-    if not block:
-        raise _Lost
-    return block
 
 
 def of(encoder: Encoder[Any, Any], *, n_workers: int) -> Decoders:

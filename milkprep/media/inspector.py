@@ -3,7 +3,7 @@
 It reads batches: a line with their number, and as many questions. A question is a line of JSON - `content` (a path, or null where
 as many `bytes` as stated follow the line) and `place`. The answer to a batch is one line, a list: null for a content that can be
 decoded and lies in its place; else its status and the reason in words; or `{"errno": ..., "file": ...}` where the disk refused.
-It ends when its input does.
+It ends when its input does, and takes no more memory and time for a content than `milkprep.decode.limits` allows.
 """
 
 import json
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from milkprep.decode import DecodeFailure, undecodable
+from milkprep.decode.limits import bound_memory, bound_time
 from schemas.contracts import Modality
 
 ANSWERS = 1
@@ -20,6 +21,7 @@ ANSWERS = 1
 
 def main(modality: Modality, incoming: Path) -> None:
     """Answer until there are no more questions."""
+    bound_memory()
     questions = sys.stdin.buffer
     mine = incoming / f"{os.getpid()}"
     while number := questions.readline():
@@ -30,10 +32,13 @@ def main(modality: Modality, incoming: Path) -> None:
 def _answer(questions: BinaryIO, modality: Modality, mine: Path) -> object:
     question = json.loads(questions.readline())
     block = questions.read(question["bytes"]) if question["content"] is None else None
+    bound_time()
     try:
         return _kept(question, block, modality, mine)
     except OSError as error:
         return {"errno": error.errno, "file": error.filename or str(mine)}
+    finally:
+        bound_time(0)
 
 
 def _kept(question: dict[str, Any], block: bytes | None, modality: Modality, mine: Path) -> list[str] | None:

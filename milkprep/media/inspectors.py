@@ -5,30 +5,25 @@ A process that dies or hangs takes one content with it, and is replaced.
 
 import json
 import os
-import select
-import subprocess
-import sys
-import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import milkprep
+from milkprep.decode.limits import PATIENCE_S
+from milkprep.decode.process import Lost, Process
 from milkprep.media.cache import Cache
 from milkprep.media.transport import Timer
 from schemas.contracts import AssetStatus, Modality
 
 #: Contents that wait for a decoder, and that one is given at a time, at most.
 WAITING, BATCH = 256, 32
-#: Seconds a batch may take to decode, and between looks whether the run was stopped.
-PATIENCE_S, LOOK_S = 120.0, 0.5
 #: Seconds between looks for what has arrived.
 NAP_S = 0.01
 #: Contents known to be broken that are not decoded again, e.g. one page of apology at a thousand addresses.
 REMEMBERED = 10_000
-HOME = Path(milkprep.__file__).parents[1]
 
 #: Status and reason in words; None where a content can be decoded.
 Refusal = tuple[AssetStatus, str] | None
@@ -91,7 +86,7 @@ class Inspectors:
             Stopped: if the run was stopped.
             OSError: if the cache cannot be written to.
         """
-        process = _Process(self._modality, self._cache, self._timer)
+        process = Process("milkprep.media.inspector", self._modality.value, str(self._cache.incoming), look=self._timer.left)
         try:
             for batch in self._batches():
                 new = [content for content in batch if content.sha256 not in self._broken]
@@ -128,85 +123,34 @@ class Inspectors:
                 return
 
 
-def _decoded(process: "_Process", batch: Sequence[Arrived]) -> list[Refusal]:
+def _decoded(process: Process, batch: Sequence[Arrived]) -> list[Refusal]:
     """What became of contents; one that ends its process, or keeps it, is found by asking for each alone."""
     if not batch:
         return []
-    if (answers := process.ask(batch)) is not None:
+    if (answers := _asked(process, batch)) is not None:
         return answers
-    return [DEADLY] if len(batch) == 1 else [answer for content in batch for answer in process.ask([content]) or [DEADLY]]
+    return [DEADLY] if len(batch) == 1 else [answer for content in batch for answer in _asked(process, [content]) or [DEADLY]]
 
 
-class _Process:
-    """A decoding process that is started when it is needed, and anew after one that ended."""
+def _asked(process: Process, batch: Sequence[Arrived]) -> list[Refusal] | None:
+    """Answers in the order of the batch; None where the process died or did not answer.
 
-    def __init__(self, modality: Modality, cache: Cache, timer: Timer) -> None:
-        self._modality, self._cache, self._timer = modality, cache, timer
-        self._running: subprocess.Popen[bytes] | None = None
-
-    def ask(self, batch: Sequence[Arrived]) -> list[Refusal] | None:
-        """Answers in the order of the batch; None where the process died or did not answer.
-
-        Raises:
-            Stopped: if the run was stopped.
-            OSError: if the cache cannot be written to.
-        """
-        process = self._running = self._running or self._started()
-        assert process.stdin
-        assert process.stdout
-        watch = threading.Timer(PATIENCE_S, process.kill)
-        watch.start()
-        try:
-            with suppress(BrokenPipeError):
-                process.stdin.write(b"%d\n" % len(batch) + b"".join(_question(content) for content in batch))
-                process.stdin.flush()
-            line = self._line(process.stdout.fileno())
-        finally:
-            watch.cancel()
-        if not line:
-            self.end()
-            return None
-        answers: list[Refusal] = []
-        for found in json.loads(line):
-            if isinstance(found, dict):
-                raise OSError(found["errno"], os.strerror(found["errno"]), found["file"])
-            answers.append(None if found is None else (AssetStatus(found[0]), str(found[1])))
-        return answers
-
-    def end(self) -> None:
-        """End the process, whatever it does; it holds nothing that is not written."""
-        if self._running is None:
-            return
-        process, self._running = self._running, None
-        process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout):
-            assert pipe
-            with suppress(BrokenPipeError):  # of what it did not read any more
-                pipe.close()
-
-    def _line(self, descriptor: int) -> bytes:
-        """A line, or nothing where the process ends before."""
-        held = b""
-        while not held.endswith(b"\n"):
-            if not select.select([descriptor], [], [], LOOK_S)[0]:
-                self._timer.left()
-            elif block := os.read(descriptor, 1 << 16):
-                held += block
-            else:
-                return b""
-        return held
-
-    def _started(self) -> subprocess.Popen[bytes]:
-        path = os.pathsep.join(part for part in (str(HOME), os.environ.get("PYTHONPATH")) if part)
-        return subprocess.Popen(  # noqa: S603 - this interpreter, a module of this package, and words of our own
-            [sys.executable, "-m", "milkprep.media.inspector", self._modality.value, str(self._cache.incoming)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-            start_new_session=True,  # Ctrl-C is for the process that knows what to do about it
-        )
+    Raises:
+        Stopped: if the run was stopped.
+        OSError: if the cache cannot be written to.
+    """
+    deadline = time.monotonic() + PATIENCE_S
+    try:
+        process.send([b"%d\n" % len(batch), *(_question(content) for content in batch)], within_s=PATIENCE_S)
+        line = process.last_line(within_s=deadline - time.monotonic())
+    except Lost:
+        return None
+    answers: list[Refusal] = []
+    for found in json.loads(line):
+        if isinstance(found, dict):
+            raise OSError(found["errno"], os.strerror(found["errno"]), found["file"])
+        answers.append(None if found is None else (AssetStatus(found[0]), str(found[1])))
+    return answers
 
 
 def _question(content: Arrived) -> bytes:

@@ -11,6 +11,7 @@ import pytest
 from local_server import Page, serve
 from media_samples import write_picture
 
+from milkprep.decode.process import Process
 from milkprep.media import answers, inspectors
 from milkprep.media.addresses import is_public
 from milkprep.media.answers import FIRST_WAIT_S, LONGEST_RETRY_AFTER_S, Transient, ask, retry_after, retrying
@@ -195,15 +196,15 @@ def test_a_decoder_that_hangs_is_ended(tmp_path, monkeypatch):
     monkeypatch.setattr(inspectors, "PATIENCE_S", 3.0)
     body = write_picture(tmp_path / "a.png").read_bytes()
     decoding = Decoding(tmp_path)
-    started = inspectors._Process._started
+    start = Process._start
 
     def stopped(self):
-        process = started(self)
+        process = start(self)
         if not decoding.found:
             process.send_signal(signal.SIGSTOP)
         return process
 
-    monkeypatch.setattr(inspectors._Process, "_started", stopped)
+    monkeypatch.setattr(Process, "_start", stopped)
     assert decoding.decode(a1=body)["a1"] == (AssetStatus.DECODE_ERROR, "decoding it ends the decoder, or takes too long")
 
 
