@@ -11,6 +11,9 @@ from types import ModuleType
 
 from schemas.errors import UnknownName
 
+#: Names that a message lists; of more it lists the nearest.
+LISTED, NEAREST = 32, 8
+
 
 def names(package: str) -> list[str]:
     """Public names of all plugins in a package, sorted.
@@ -38,10 +41,12 @@ def check_known(name: str, known: list[str], *, what: str) -> None:
     """Refuse a name that is not among the known ones.
 
     Raises:
-        UnknownName: naming the nearest spelling and all known names.
+        UnknownName: naming the nearest spelling and all known names, or of very many the nearest.
     """
     if name in known:
         return
     near = get_close_matches(name, known, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise UnknownName(f"There is no {what} named {name!r}.{hint} Known: {', '.join(known)}.")
+    shown = known if len(known) <= LISTED else get_close_matches(name, known, n=NEAREST, cutoff=0)
+    others = f" and {len(known) - len(shown)} more" if len(known) > len(shown) else ""
+    raise UnknownName(f"There is no {what} named {name!r}.{hint} Known: {', '.join(shown)}{others}.")

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 #: Seed of `random` weights.
 SEED = 0
+#: Tags that a message names.
+SHOWN_TAGS = 8
 CONFIG = "open_clip_config.json"
 #: The suffix of networks with the activation of OpenAI's first ones; weights fit the one they were trained with only.
 QUICK_GELU = "-quickgelu"
@@ -74,12 +76,13 @@ class Loaded:
     source: str
 
 
-def load(*, model: str | None, weights: str | None) -> Loaded:
+def load(*, model: str | None, weights: str | None, free: str) -> Loaded:
     """A network with its weights.
 
     Args:
         model: one of `open_clip.list_models()`; None for ViT-B-32.
         weights: tag, file, folder or `random`; None for laion2b_s34b_b79k of ViT-B-32.
+        free: an encoder of the same modality that needs no weights, for messages.
 
     Raises:
         WeightsMissing: if the weights are not on this machine, not reachable, not safe to read, or do not fit.
@@ -100,13 +103,21 @@ def load(*, model: str | None, weights: str | None) -> Loaded:
     found = open_clip.get_pretrained_cfg(name, tag) if tag else {}
     if found:
         _refuse_other_activation(name, str(tag), is_quick=bool(found.get("quick_gelu")))
-        return _of_file(file_of(found["hf_hub"], what=f"{name} {tag}"), name=name, weights=str(tag), overlay=found)
+        return _of_file(file_of(found["hf_hub"], what=f"{name} {tag}", free=free), name=name, weights=str(tag), overlay=found)
     if path and path.is_file():
         return _of_file(path, name=name, weights=path.resolve().as_posix(), overlay={})
-    tags = ", ".join(open_clip.list_pretrained_tags_by_model(name)) or "no tags"
+    tags = _some(open_clip.list_pretrained_tags_by_model(name))
     if weights is None:
         raise BadValue(f"{name} has no default weights. Give --weights with a tag of its ({tags}), a file, a folder or `random`.")
-    raise WeightsMissing(f"{weights} is neither a tag of {name} ({tags}), nor a file or folder here. Give another with --weights.")
+    raise WeightsMissing(
+        f"{weights} is neither a tag of {name} ({tags}), nor a file or folder here. Give another with --weights. `--encoder {free}` needs none."
+    )
+
+
+def _some(tags: list[str]) -> str:
+    """Tags in words: all of a few, some of many."""
+    shown = ", ".join(tags[:SHOWN_TAGS]) or "it has none"
+    return f"{shown} and {len(tags) - SHOWN_TAGS} more" if len(tags) > SHOWN_TAGS else shown
 
 
 def _of_folder(folder: Path, model: str | None) -> Loaded:

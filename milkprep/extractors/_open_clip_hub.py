@@ -56,12 +56,13 @@ def _names(place: str) -> tuple[str, tuple[str, ...]]:
     return f"{owner}/{repository}", (f"{Path(name).stem}.safetensors", name) if name else HUB_FILES
 
 
-def file_of(place: str, *, what: str) -> Path:
+def file_of(place: str, *, what: str, free: str) -> Path:
     """The file of a tag, from the cache or the hub: safetensors where there are some.
 
     Args:
         place: `owner/repository/`, or with a file name behind it.
         what: model and tag, for messages.
+        free: an encoder of the same modality that needs no weights, for messages.
     """
     from huggingface_hub import HfApi, hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
@@ -82,6 +83,6 @@ def file_of(place: str, *, what: str) -> Path:
             raise WeightsMissing(f"The hub shows no {repository}, where {what} was. {WAYS_OUT}") from error
         except unreachable as error:
             raise WeightsMissing(
-                f"The weights {what} are not on this machine and the hub cannot be reached. {WAYS_OUT} `--encoder colour-layout` needs none."
+                f"The weights {what} are not on this machine and the hub cannot be reached. {WAYS_OUT} `--encoder {free}` needs none."
             ) from error
     raise WeightsMissing(f"{repository} on the hub holds no weights of {what} in a format that is read. {WAYS_OUT}")

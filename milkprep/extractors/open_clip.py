@@ -38,7 +38,7 @@ def build(options: EncoderOptions) -> _pictures.PictureEncoder:
     frames = _pictures.frames_of(options)
     on = _device.device(options.device)
     precision = _device.precision(options.precision, on)
-    loaded = _open_clip.load(model=options.model, weights=options.weights)
+    loaded = _open_clip.load(model=options.model, weights=options.weights, free="colour-layout")
     how = asdict(loaded.preprocessing)
     identity = EncoderIdentity(
         encoder="open-clip", weights=loaded.weights, weights_sha256=loaded.sha256, width=_width(loaded), pooling="none",

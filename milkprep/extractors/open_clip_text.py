@@ -90,7 +90,7 @@ def build(options: EncoderOptions) -> OpenClipText:
     """
     on = _device.device(options.device)
     precision = _device.precision(options.precision, on)
-    loaded = _open_clip.load(model=options.model, weights=options.weights)
+    loaded = _open_clip.load(model=options.model, weights=options.weights, free="hashed-ngrams")
     tokenizer = _tokenizer(loaded)
     longest = CHARACTERS_PER_TOKEN * int(tokenizer.context_length)
     parameters = {

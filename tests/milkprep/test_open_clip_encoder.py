@@ -186,7 +186,7 @@ def test_random_weights_are_the_same_every_time_and_leave_the_callers_random_num
 
 def test_the_real_network_agrees_with_the_library_and_has_its_width(tmp_path):
     path = write_picture(tmp_path / "a.jpg", noise(300, 400))
-    loaded = _open_clip.load(model="ViT-B-32", weights="random")
+    loaded = _open_clip.load(model="ViT-B-32", weights="random", free="colour-layout")
     transform = image_transform_v2(PreprocessCfg(), is_train=False)
     with torch.inference_mode():
         expected = loaded.network.encode_image(transform(viewed(path))[None]).numpy()
@@ -295,4 +295,4 @@ def test_of_a_repository_the_file_in_the_librarys_own_layout_is_taken(monkeypatc
     monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: None)
     monkeypatch.setattr("huggingface_hub.HfApi.model_info", lambda *_, **__: SimpleNamespace(sha="c0ffee", siblings=files))
     monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda repository, name, revision: f"/{repository}/{revision}/{name}")
-    assert _open_clip_hub.file_of(place, what="x") == Path(f"/a/b/c0ffee/{taken}")
+    assert _open_clip_hub.file_of(place, what="x", free="colour-layout") == Path(f"/a/b/c0ffee/{taken}")

@@ -220,7 +220,7 @@ def test_without_network_and_package_the_ways_out_are_named_in_seconds_and_nothi
         run = subprocess.run(
             [sys.executable, "-c", NO_NETWORK], capture_output=True, text=True, timeout=60, cwd=Path(__file__).parents[2], env=environment, check=True
         )
-    for way_out in ('pip install "milkprep[offline]"', "connect to the network", "--encoder hashed-ngrams", "a folder"):
+    for way_out in ('pip install "milkprep[offline]"', "Connect to the network", "--encoder hashed-ngrams", "a folder"):
         assert way_out in run.stdout
     assert run.stderr == ""
 
