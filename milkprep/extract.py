@@ -18,7 +18,7 @@ from milkprep import extractors
 from milkprep.encoder import Encoder, EncoderOptions, refuse_unknown_options
 from milkprep.engine.content import PATIENCE_S, Reader
 from milkprep.engine.pipeline import Embeddings, Work, embed_pages
-from milkprep.engine.recording import IntoStore
+from milkprep.engine.recording import IntoStore, complete_inside
 from milkprep.engine.stages import Stages
 from schemas import feature_sets, queries
 from schemas.contracts import EncoderIdentity, FeatureSet, Modality
@@ -120,7 +120,7 @@ def extract(
     if not embeddings.interrupted:
         with work.stages.measure("writing"):
             _finish(work, as_default=as_default)
-    return _report(store_path, work.feature_set, embeddings, started=started, stages=work.stages)
+    return report_of(store_path, work.feature_set, embeddings, started=started, stages=work.stages)
 
 
 def refuse_less_than_one(**numbers: int | None) -> None:
@@ -178,18 +178,17 @@ def _finish(work: Work, *, as_default: bool) -> None:
         finished, current = store.query(_sql()["state"], feature_set_id=number).row(0)
         if finished and not work.pages and (current or not as_default):
             return
-        if not store.query(_sql()["counts"], feature_set_id=number)["n_items"].item():
-            raise _nothing_embedded(store, work)
-        n_failed = store.query(_sql()["n_failed"], feature_set_id=number)["n_failed"].item()
-        feature_sets.finish_inside(store, work.feature_set, n_failed=n_failed, seconds=work.stages.lap(), as_default=as_default)
+        if not complete_inside(store, work.feature_set, seconds=work.stages.lap(), as_default=as_default):
+            raise nothing_embedded(store, work.feature_set)
 
 
-def _nothing_embedded(store: Store, work: Work) -> DataError:
-    reasons = store.query(_sql()["failure_reasons"], feature_set_id=work.feature_set.feature_set_id)
+def nothing_embedded(store: Store, feature_set: FeatureSet) -> DataError:
+    """The error of a set that has failures only."""
+    reasons = store.query(_sql()["failure_reasons"], feature_set_id=feature_set.feature_set_id)
     most = f", most often because {reasons['reason'][0]} ({reasons['items'][0]} items)" if reasons.height else ""
     return DataError(
-        f"{work.feature_set.identity.encoder} embedded none of the {UNITS[work.reader.modality]}: {reasons['items'].sum()} items failed{most}. "
-        f"features_{work.feature_set.modality} is as it was. Put the content right, or name another encoder with --encoder."
+        f"{feature_set.identity.encoder} embedded none of the {UNITS[feature_set.modality]}: {reasons['items'].sum()} items failed{most}. "
+        f"features_{feature_set.modality} is as it was. Put the content right, or name another encoder with --encoder."
     )
 
 
@@ -210,10 +209,11 @@ def _show_imported(store_path: Path, modality: Modality, options: EncoderOptions
                 f"--encoder ({', '.join(extractors.names(modality))})."
             )
         feature_sets.make_current_inside(store, found)
-    return _report(store_path, found, Embeddings(0, interrupted=False), started=started, stages=stages)
+    return report_of(store_path, found, Embeddings(0, interrupted=False), started=started, stages=stages)
 
 
-def _report(store_path: Path, feature_set: FeatureSet, embeddings: Embeddings, *, started: float, stages: Stages) -> ExtractReport:
+def report_of(store_path: Path, feature_set: FeatureSet, embeddings: Embeddings, *, started: float, stages: Stages) -> ExtractReport:
+    """What the store holds now of a set, and what this run did."""
     with Store(store_path, mode="read", wait_s=PATIENCE_S) as store:
         counts = store.query(_sql()["counts"], feature_set_id=feature_set.feature_set_id).row(0, named=True)
         reasons = store.query(_sql()["reasons"], modality=feature_set.modality.value)

@@ -106,6 +106,16 @@ class Reader:
         pages = self._run(store, "pending_pages", feature_set_id=feature_set.feature_set_id, retry=retry, page_items=size, **EVERYTHING)
         return list(pages.iter_rows())
 
+    def everything(self, store: Store, *, first: int, last: int) -> pl.DataFrame:
+        """What some items have of the modality, embedded or not: `ROWS` and `content`.
+
+        Args:
+            store: open.
+            first: of the items.
+            last: of the items, itself included.
+        """
+        return self._run(store, "page", feature_set_id=UNREGISTERED, retry=True, first=first, last=last)
+
     def read(self, pages: Sequence[int], feature_set: FeatureSet, *, retry: bool) -> list[Page]:
         """Content of some pages, `AT_ONCE` of them at most; files are digested, for equal files are one content."""
         with self._open() as store:

@@ -84,6 +84,20 @@ def record_inside(store: Store, feature_set: FeatureSet, pages: Sequence[tuple[P
         _record_rows(store, feature_set, accepted, location=location)
 
 
+def complete_inside(store: Store, feature_set: FeatureSet, *, seconds: float, as_default: bool) -> bool:
+    """Finish a set that all content was tried for: its counts, its means, whether it is shown; a part of the caller's transaction.
+
+    Returns:
+        False where it has no vector: it stays unfinished, its failures recorded, and the set shown before stays in its place.
+    """
+    number = feature_set.feature_set_id
+    if not store.query(_sql()["counts"], feature_set_id=number)["n_items"].item():
+        return False
+    n_failed = store.query(_sql()["n_failed"], feature_set_id=number)["n_failed"].item()
+    feature_sets.finish_inside(store, feature_set, n_failed=n_failed, seconds=seconds, as_default=as_default)
+    return True
+
+
 def _earlier_failures(store: Store, feature_set: FeatureSet, contents: Iterable[str]) -> pl.DataFrame:
     """Why contents failed that an earlier page shares."""
     asked = pl.DataFrame({CONTENT: list(contents)}, schema={CONTENT: pl.String})
