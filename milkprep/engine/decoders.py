@@ -7,7 +7,7 @@ fails with a reason, and is replaced; nothing is unpickled: arrays come as bytes
 import json
 import queue
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -52,8 +52,8 @@ class Decoders(Protocol):
     n_workers: int
     chunk: int
 
-    def submit(self, contents: Sequence[str | Path]) -> Future[list[Answer]]:
-        """Decode contents; the answers are in their order."""
+    def submit(self, contents: Mapping[str, str | Path]) -> Future[list[Answer]]:
+        """Decode contents, by digest; the answers are in their order."""
         ...
 
     def close(self) -> None:
@@ -70,9 +70,9 @@ class ThreadDecoder:
         self._encoder = encoder
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="decode")
 
-    def submit(self, contents: Sequence[str | Path]) -> Future[list[Answer]]:
-        """Decode contents; the answers are in their order."""
-        return self._pool.submit(lambda: [self._decoded(content) for content in contents])
+    def submit(self, contents: Mapping[str, str | Path]) -> Future[list[Answer]]:
+        """Decode contents, by digest; the answers are in their order."""
+        return self._pool.submit(lambda: [self._decoded(content) for content in contents.values()])
 
     def close(self) -> None:
         """Let go of the thread."""
@@ -108,9 +108,9 @@ class ProcessDecoders:
             self._idle.put(process)
         self._pool = ThreadPoolExecutor(max_workers=n_workers, thread_name_prefix="decode")
 
-    def submit(self, contents: Sequence[str | Path]) -> Future[list[Answer]]:
-        """Decode files; the answers are in their order."""
-        return self._pool.submit(self._decoded, [str(content) for content in contents])
+    def submit(self, contents: Mapping[str, str | Path]) -> Future[list[Answer]]:
+        """Decode files, by digest; the answers are in their order."""
+        return self._pool.submit(self._decoded, [(str(content), sha256) for sha256, content in contents.items()])
 
     def close(self) -> None:
         """End the processes, whatever they do; they hold nothing that is not known."""
@@ -122,14 +122,14 @@ class ProcessDecoders:
         for process in self._all:
             process.end()
 
-    def _decoded(self, paths: list[str]) -> list[Answer]:
+    def _decoded(self, files: list[tuple[str, str]]) -> list[Answer]:
         """Answers for some files; the one that ends its process is the first that has no answer."""
         process = self._idle.get()
         try:
             answers: list[Answer] = []
-            while len(answers) < len(paths) and not self._closed:
-                answers += process.ask(paths[len(answers) :])
-                if len(answers) < len(paths):
+            while len(answers) < len(files) and not self._closed:
+                answers += process.ask(files[len(answers) :])
+                if len(answers) < len(files):
                     answers.append(Answer(undecodable(DEADLY), 0.0))
             return answers
         finally:
@@ -144,8 +144,8 @@ class _Process:
         self._process = Process("milkprep.engine.decoder")
         self.kill, self.end = self._process.kill, self._process.end
 
-    def ask(self, paths: list[str]) -> list[Answer]:
-        """Answers in the order of the paths; fewer than there are paths where the process did not survive the next one.
+    def ask(self, files: list[tuple[str, str]]) -> list[Answer]:
+        """Answers in the order of the files, each a path and a digest; fewer than there are files where the process did not survive the next.
 
         Raises:
             DataError: if it does not start.
@@ -154,8 +154,8 @@ class _Process:
             self._start()
         answers: list[Answer] = []
         with suppress(Lost):
-            self._process.send([json.dumps(paths).encode() + b"\n"], within_s=PATIENCE_S)
-            answers.extend(self._answer() for _ in paths)
+            self._process.send([json.dumps(files).encode() + b"\n"], within_s=PATIENCE_S)
+            answers.extend(self._answer() for _ in files)
         return answers
 
     def _answer(self) -> Answer:

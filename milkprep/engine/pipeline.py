@@ -218,7 +218,7 @@ class _Reading:
                 if self._stopped:
                     return
                 self._n_ahead += len(chunk)
-            future = self._using.submit([page.contents[sha256] for sha256 in chunk])
+            future = self._using.submit({sha256: page.contents[sha256] for sha256 in chunk})
             future.add_done_callback(self._count_bytes)
             self._events.put((chunk, future))
         self._events.put(None)

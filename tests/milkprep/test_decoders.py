@@ -1,5 +1,7 @@
 """Decoding in other processes: the same arrays as here, in order, and a file that ends its process takes only itself with it."""
 
+import time
+
 import numpy as np
 import pytest
 from media_samples import gradient, write_picture
@@ -10,6 +12,7 @@ from milkprep.decode import DecodeFailure
 from milkprep.encoder import EncoderOptions
 from milkprep.engine import decoders
 from milkprep.extractors import hashed_ngrams, resolve
+from schemas import fingerprint
 from schemas.contracts import AssetStatus, Modality
 from schemas.errors import DataError
 from schemas.reporting import Silent
@@ -52,10 +55,14 @@ def pictures(folder, names) -> list:
     return [write_picture(folder / f"{name}.png", np.roll(gradient(), 5 * n, axis=1)) for n, name in enumerate(names)]
 
 
+def by_digest(files) -> dict:
+    return {fingerprint.of_file(file): file for file in files}
+
+
 def answers(encoder, files, *, n_workers: int, at_once: int) -> list:
     using = decoders.ProcessDecoders(encoder, n_workers=n_workers)
     try:
-        futures = [using.submit(files[start : start + at_once]) for start in range(0, len(files), at_once)]
+        futures = [using.submit(by_digest(files[start : start + at_once])) for start in range(0, len(files), at_once)]
         return [answer.value for future in futures for answer in future.result()]
     finally:
         using.close()
@@ -81,6 +88,32 @@ def test_a_file_that_ends_or_keeps_its_process_fails_alone(tmp_path, encoder, de
     assert {value.reason for value in found if isinstance(value, DecodeFailure)} == {decoders.DEADLY}
 
 
+@pytest.mark.parametrize("change", ["other", "removed", "broken"])
+def test_a_file_that_changed_since_it_was_listed_has_no_vector(tmp_path, encoder, change):
+    files = pictures(tmp_path, ["a", "b", "c"])
+    listed = by_digest(files)
+    if change == "removed":
+        files[1].unlink()
+    else:
+        files[1].write_bytes(files[2].read_bytes() if change == "other" else b"no picture")
+    using = decoders.ProcessDecoders(encoder, n_workers=1)
+    found = [answer.value for answer in using.submit(listed).result()]
+    using.close()
+    assert (found[1].status, found[1].reason) == (AssetStatus.DECODE_ERROR, "the file was changed or removed while it was read")
+    np.testing.assert_array_equal(found[0], encoder.decode(files[0]))
+    np.testing.assert_array_equal(found[2], encoder.decode(files[2]))
+
+
+def test_decoders_that_are_closed_start_no_more_processes(tmp_path, encoder, deadly):
+    using = decoders.ProcessDecoders(encoder, n_workers=1)
+    future = using.submit(by_digest(pictures(tmp_path, ["endless", "a", "b"])))
+    while not using._all[0]._process.is_running:
+        time.sleep(0.01)
+    using.close()
+    assert future.done()
+    assert not using._all[0]._process.is_running
+
+
 def test_an_extraction_goes_on_after_a_file_that_ends_its_decoder(tmp_path, deadly):
     files = pictures(tmp_path, ["a", "deadly", "b"])
     path = write_catalogue(tmp_path / "s.duckdb", [("a", None)] * 3, files={Modality.VISUAL: {n: [file] for n, file in enumerate(files)}})
@@ -100,7 +133,7 @@ def test_a_process_that_does_not_start_is_an_error_not_a_failure_of_every_file(t
 def test_texts_are_decoded_in_order():
     encoder = hashed_ngrams.build(EncoderOptions())
     using = decoders.of(encoder, n_workers=2)
-    found = [answer.value for answer in using.submit(["a card", " ", "b"]).result()]
+    found = [answer.value for answer in using.submit({"1": "a card", "2": " ", "3": "b"}).result()]
     using.close()
     assert [isinstance(value, DecodeFailure) for value in found] == [False, True, False]
     np.testing.assert_array_equal(found[2][0], encoder.decode("b")[0])
