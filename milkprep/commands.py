@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from schemas.contracts import Modality, Setting
+from schemas.errors import BadValue
 from schemas.reporting import Console
 
 if TYPE_CHECKING:
     from milkprep.extract import ExtractReport
+    from milkprep.shards import ShardReport
 
 app = typer.Typer()
 
@@ -98,6 +100,8 @@ def extract(
     precision: Annotated[str | None, typer.Option(help="fp32, bf16 or fp16; fp16 on a GPU and fp32 elsewhere when not given.")] = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try what could not be embedded once more.")] = False,
     as_default: Annotated[bool, typer.Option("--as-default", help="Show these vectors in place of those shown so far.")] = False,
+    shards: Annotated[str | None, typer.Option(help="N/M: only part N of M, into files that `merge-shards` brings into the store.")] = None,
+    out: Annotated[Path | None, typer.Option(help="With --shards: folder of all parts; STORE.shards beside the store when not given.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Embed the content of every item that has some, and record why the others have no vector. Resumes where it stopped."""
@@ -106,8 +110,22 @@ def extract(
 
     console: Console = ctx.obj
     options = EncoderOptions(model, weights, pooling, prefix, normalise, max_length, frames, frame_choice, window, device, precision)
+    columns = tuple(part.strip() for part in fields.split(","))
+    if shards is not None:
+        from milkprep.shards import Shard, extract_shard
+
+        if as_default:
+            raise BadValue("--as-default is for the vectors of all shards together. Give it to `python cli.py merge-shards`.")
+        part = extract_shard(
+            store, modality=modality, shard=Shard.parse(shards), out=out, encoder=encoder, options=options, fields=columns,
+            batch_size=batch_size, workers=workers, retry_failed=retry_failed, reporter=console,
+        )  # fmt: skip
+        _tell_shard(console, part, store, as_json=as_json)
+        return
+    if out is not None:
+        raise BadValue("--out is the folder of shards. Say which part is to be done with --shards N/M, or leave it out.")
     report = engine.extract(
-        store, modality=modality, encoder=encoder, options=options, fields=tuple(part.strip() for part in fields.split(",")),
+        store, modality=modality, encoder=encoder, options=options, fields=columns,
         batch_size=batch_size, workers=workers, retry_failed=retry_failed, as_default=as_default, reporter=console,
     )  # fmt: skip
     if as_json:
@@ -117,6 +135,45 @@ def extract(
     if report.interrupted:
         console.say("Stopped; what was embedded is stored. Run the same command again to go on.")
         raise typer.Exit(INTERRUPTED)
+
+
+def _tell_shard(console: Console, report: "ShardReport", store: Path, *, as_json: bool) -> None:
+    """What became of one part; one that was interrupted ends the command as such."""
+    if as_json:
+        console.emit({
+            "modality": report.modality.value, "encoder": report.identity.encoder, "weights": report.identity.weights, "width": report.identity.width,
+            "shard": report.shard.number, "of": report.shard.of, "folder": str(report.folder), "finished": report.finished, "pages": report.n_pages,
+            "embedded_now": report.n_embedded_now, "seconds": report.seconds, "stages": report.stages,
+        })  # fmt: skip
+    else:
+        now = f"{report.n_embedded_now} contents embedded now" if report.n_embedded_now else "nothing was left to embed"
+        console.say(f"{report.modality}: shard {report.shard}, {now}, in {report.folder}; the store is as it was.")
+        console.say(f"It took {report.seconds:.1f} s: " + ", ".join(f"{stage} {spent:.1f} s" for stage, spent in report.stages.items()) + ".")
+    if not report.finished:
+        console.say("Stopped; what was embedded is kept. Run the same command again to go on.")
+        raise typer.Exit(INTERRUPTED)
+    console.say(f"When all {report.shard.of} are finished: `python cli.py merge-shards {report.folder.parent} --store {store}`.")
+
+
+@app.command("merge-shards", epilog="Example: python cli.py merge-shards gifts.duckdb.shards --store gifts.duckdb")
+def merge_shards(
+    ctx: typer.Context,
+    folders: Annotated[list[Path] | None, typer.Argument(help="Folders of shards, or that hold some; STORE.shards when none is named.")] = None,
+    store: StorePath = DEFAULT_STORE,
+    as_default: Annotated[bool, typer.Option("--as-default", help="Show these vectors in place of those shown so far.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Bring the shards that `extract --shards` wrote into the store, all of them in one transaction. The folders are left as they are."""
+    from milkprep import shards
+
+    console: Console = ctx.obj
+    report = shards.merge_shards(store, folders or (), as_default=as_default, reporter=console)
+    if as_json:
+        added = {"shards": report.n_shards, "assets_now": report.n_assets_now, "folders": [str(folder) for folder in report.folders]}
+        console.emit({**_as_object(report.result), **added})
+        return
+    _tell(console, report.result, now=f"{report.n_assets_now} assets merged now" if report.n_assets_now else "Nothing was left to merge")
+    console.say(f"The {report.n_shards} shards are left where they are; the store needs them no more. They lie in {report.folders[0].parent}.")
 
 
 def _as_object(report: "ExtractReport") -> dict[str, object]:
@@ -129,11 +186,11 @@ def _as_object(report: "ExtractReport") -> dict[str, object]:
     }  # fmt: skip
 
 
-def _tell(console: Console, report: "ExtractReport") -> None:
+def _tell(console: Console, report: "ExtractReport", *, now: str | None = None) -> None:
     modality, number, identity = report.feature_set.modality, report.feature_set.feature_set_id, report.feature_set.identity
     by = f"{identity.encoder} ({identity.weights} weights)" if identity.weights == "random" else f"{identity.encoder} ({identity.weights})"
     console.say(f"{modality}: {report.n_items} items have a vector of width {identity.width} by {by}.")
-    now = f"{report.n_embedded_now} contents embedded now" if report.n_embedded_now else "Nothing was left to embed"
+    now = now or (f"{report.n_embedded_now} contents embedded now" if report.n_embedded_now else "Nothing was left to embed")
     console.say(f"{now}, {report.n_failed} failed.")
     if not report.is_shown and not report.interrupted:
         console.say(

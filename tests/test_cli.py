@@ -76,6 +76,7 @@ def test_the_examples_of_the_help_run_in_the_order_of_the_work(workplace, monkey
         ("fetch-media",),
         ("encoders",),
         ("extract",),
+        ("merge-shards",),
         ("feature-sets",),
         ("build-splits",),
         ("coverage",),
@@ -88,6 +89,9 @@ def test_the_examples_of_the_help_run_in_the_order_of_the_work(workplace, monkey
     missing = {(name,) for name in GROUP.commands} - {words[:1] for words in order} - {("demo",)}
     assert not missing, f"commands without a place here: {missing}"
     for words in order:
+        if words == ("merge-shards",):
+            for shard in ("1/2", "2/2"):
+                run("extract", "--modality", "text", "--encoder", "hashed-ngrams", "--shards", shard, "--store", "gifts.duckdb")
         run(*example_of(*words))
     assert len(list((workplace / "runs").iterdir())) == 1
     with Store(workplace / "gifts.duckdb", mode="read") as store:
@@ -166,6 +170,16 @@ def _truncated(folder: Path) -> Path:
 
 
 MISTAKES = {
+    "a shard that is none": (["extract", "--modality", "text", "--shards", "3/2", "--store", "READY"], 2, "write N/M with N from 1 to M"),
+    "a shard to be shown": (["extract", "--modality", "text", "--shards", "1/2", "--as-default", "--store", "READY"], 2, "Give it to"),
+    "a folder of no shards": (["extract", "--modality", "text", "--out", "x", "--store", "READY"], 2, "--shards N/M"),
+    "a shard of imported vectors": (
+        ["extract", "--modality", "visual", "--encoder", "imported", "--shards", "1/2", "--store", "READY"],
+        2,
+        "nothing to share",
+    ),
+    "shards that are nowhere": (["merge-shards", "nowhere", "--store", "READY"], 1, "There is no folder nowhere"),
+    "shards that are none": (["merge-shards", "WORK/own_catalogue", "--store", "READY"], 1, "There is no shard in"),
     "no command of that name": (["extrakt"], 2, "No such command"),
     "no flag of that name": (["train", "--split", "x", "--presett", "default"], 2, "No such option"),
     "a setting that is none": (["train", "--split", "ftft-0", "--store", "READY", "--set", "betta=3"], 2, "betta"),
