@@ -112,7 +112,8 @@ def extract(
     options = EncoderOptions(model, weights, pooling, prefix, normalise, max_length, frames, frame_choice, window, device, precision)
     columns = tuple(part.strip() for part in fields.split(","))
     if shards is not None:
-        from milkprep.shards import Shard, extract_shard
+        from milkprep.engine.shards import Shard
+        from milkprep.shards import extract_shard
 
         if as_default:
             raise BadValue("--as-default is for the vectors of all shards together. Give it to `python cli.py merge-shards`.")
