@@ -64,7 +64,7 @@ def load(*, model: str | None, weights: str | None) -> Loaded:
         raise BadValue("--model is for --weights random here: a model of the hub or a folder says itself what it is. Leave it out.")
     files = _weights.locate(weights or _weights.MINILM, reads_torch=True)
     settings, tokenizer = _described(files)
-    network = _filled(_network_class(settings, files), files)
+    network = _texts_only(_filled(_network_class(settings, files), files), files.name)
     return Loaded(network, tokenizer, files, None)
 
 
@@ -98,7 +98,8 @@ def _random(model: str) -> Loaded:
         except (OSError, ValueError, LookupError, TypeError, RuntimeError, ImportError) as error:
             raise WeightsMissing(f"No network can be made of {folder / 'config.json'}: {_told(error)}. Name another with --model.") from error
     drawn = [settings.to_json_string(use_diff=False), SEED, library_versions("torch", "transformers")]
-    return Loaded(network.eval(), tokenizer, _weights.Weights(RANDOM, folder, fingerprint.of_value(drawn)), name)
+    network = _texts_only(network.eval(), name)
+    return Loaded(network, tokenizer, _weights.Weights(RANDOM, folder, fingerprint.of_value(drawn)), name)
 
 
 def _described(files: _weights.Weights) -> tuple[Any, Any]:
@@ -116,9 +117,15 @@ def _network_class(settings: Any, files: _weights.Weights) -> Any:  # noqa: ANN4
     """The class of the network; the encoder of T5 and its kin.
 
     Raises:
-        BadValue: if it is an encoder-decoder of another kind.
+        BadValue: if it is an encoder-decoder of another kind, or a model of pictures and texts.
     """
     import transformers
+
+    if hasattr(settings, "vision_config"):
+        raise BadValue(
+            f"{files.name} is a model of pictures and texts ({settings.model_type}). Text towers of such models are embedded by "
+            "`--encoder open-clip-text`; here, name an encoder of texts with --weights."
+        )
 
     if settings.model_type in ENCODERS:
         return getattr(transformers, ENCODERS[settings.model_type])
@@ -154,5 +161,18 @@ def _filled(network_class: Any, files: _weights.Weights) -> "PreTrainedModel":  
     return filled
 
 
+def _texts_only(network: "PreTrainedModel", name: str) -> "PreTrainedModel":
+    """The network, if tokens are what it takes.
+
+    Raises:
+        BadValue: if it takes pictures or sound.
+    """
+    if network.main_input_name != "input_ids":
+        kind = type(network).__name__
+        raise BadValue(f"{name} holds {kind}, which embeds no texts. Name an encoder of texts, such as {_weights.MINILM}, with --weights.")
+    return network
+
+
 def _told(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300].rstrip(". ")
+    """What a library says, in one line and without the list of all that it knows."""
+    return " ".join(str(error).partition("Model type should be")[0].split())[:300].rstrip(". ")

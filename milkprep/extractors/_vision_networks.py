@@ -33,7 +33,7 @@ PROCESSOR_OF = {"dinov2_with_registers": "dinov2"}
 #: Networks that take pictures of any size, and so keep their processor's own where no file states one.
 ANY_SIZE = ("dinov2", "dinov2_with_registers", "dinov3_vit")
 PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
-HINT = "Give another model with --weights."
+HINT = "Give another model with --weights (for random ones, with --model)."
 WAYS_OUT = "Connect to the network, or give a folder that holds the model with --weights. `--encoder colour-layout` needs no weights."
 #: Where the settings of a network to draw are not to be had.
 RANDOM_WAYS_OUT = "Give a kind of network with --model, such as dinov2, siglip, clip or vit, or a folder with config.json; or connect to the network."
@@ -60,6 +60,11 @@ class Loaded:
     weights: str
     sha256: str
     has_pooler: bool
+
+    @property
+    def name(self) -> str:
+        """What messages call it: the weights, or the kind of network where they are random."""
+        return f"random {self.model}" if self.weights == RANDOM else self.weights
 
 
 def load(*, model: str | None, weights: str | None) -> Loaded:
@@ -116,7 +121,8 @@ def _random(model: str) -> Loaded:
     import transformers
 
     networks: Any = transformers.AutoModel  # half of the library is untyped
-    config, folder = _config(model)
+    with _weights.quiet_hub():
+        config, folder = _config(model)
     vision = getattr(config, "vision_config", config)
     processor = _processor(folder, config) if folder else _usual_processor(config)
     with torch.random.fork_rng(devices=[]), _weights.quiet_hub():
@@ -138,11 +144,10 @@ def _config(model: str) -> tuple["PreTrainedConfig", Path | None]:
     if "/" not in model and not Path(model).expanduser().exists():
         raise BadValue(f"transformers has no kind of network named {model!r}. {RANDOM_WAYS_OUT}")
     _, folder = _weights.settings_of(model, ways_out=RANDOM_WAYS_OUT)
-    with _weights.quiet_hub():
-        try:
-            found: PreTrainedConfig = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        except UNFIT as error:
-            raise WeightsMissing(f"{folder / 'config.json'} describes no network that is known. {RANDOM_WAYS_OUT}") from error
+    try:
+        found: PreTrainedConfig = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except UNFIT as error:
+        raise WeightsMissing(f"{folder / 'config.json'} describes no network that is known. {RANDOM_WAYS_OUT}") from error
     return found, folder
 
 
@@ -199,6 +204,7 @@ def _usual_processor(config: "PreTrainedConfig") -> Any:  # noqa: ANN401 - one o
     usual, side = made(), getattr(getattr(config, "vision_config", config), "image_size", None)
     if not isinstance(side, int) or kind in ANY_SIZE:
         return usual
-    square = {"height": side, "width": side}
-    is_cropped = bool(getattr(usual, "do_center_crop", False))
-    return made(size={"shortest_edge": side}, crop_size=square) if is_cropped else made(size=square)
+    square, shortest = {"height": side, "width": side}, {"shortest_edge": side}
+    if getattr(usual, "do_center_crop", False):
+        return made(size=shortest, crop_size=square)
+    return made(size=shortest if getattr(usual.size, "shortest_edge", None) else square)

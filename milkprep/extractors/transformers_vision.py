@@ -126,14 +126,18 @@ def _probed(loaded: _vision_networks.Loaded) -> _Seen:
         own = (fitted.transpose(2, 0, 1).astype(np.float64) / 255 - np.reshape(mean, (-1, 1, 1))) / np.reshape(std, (-1, 1, 1))
         is_understood = fitted.dtype == np.uint8 and fitted.shape == tall.shape and np.abs(own - expected).max() <= TOLERANCE
     except (ValueError, TypeError, LookupError, AttributeError) as error:
-        raise BadValue(f"The image processor of {loaded.weights} cannot be followed: {error}. {_vision_networks.HINT}") from error
+        told = str(error).rstrip(".")
+        raise BadValue(f"The image processor of {loaded.name} cannot be followed: {told}. {_vision_networks.HINT}") from error
     if not is_understood:
-        raise BadValue(f"The image processor of {loaded.weights} does not bring every picture to one size in RGB. {_vision_networks.HINT}")
+        raise BadValue(
+            f"The image processor of {loaded.name} does not bring every picture to one size in RGB, or does more than scale, cut and normalise. "
+            f"{_vision_networks.HINT}"
+        )
     try:
         with torch.inference_mode():
             output = loaded.network(pixel_values=torch.from_numpy(expected)[None])
     except (ValueError, TypeError, RuntimeError) as error:
-        raise BadValue(f"{loaded.weights} does not take what its image processor gives: {error}. {_vision_networks.HINT}") from error
+        raise BadValue(f"{loaded.name} does not take what its image processor gives: {error}. {_vision_networks.HINT}") from error
     height, width = fitted.shape[:2]
     poolings, n_before = _outputs(loaded, output, size=(height, width))
     return _Seen((height, width), mean, std, poolings, n_before)
