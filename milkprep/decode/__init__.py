@@ -56,5 +56,7 @@ def digest(path: Path, *, max_bytes: int) -> str:
         return fingerprint.of_file(path)
     except FileNotFoundError as error:
         raise undecodable("there is no such file") from error
-    except (OSError, ValueError) as error:  # ValueError: a null byte in the path
-        raise undecodable(f"the file cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    except OSError as error:
+        raise undecodable(f"the file cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise undecodable("the file cannot be read: its name holds a null character") from error

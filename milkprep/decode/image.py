@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 #: More pixels than this are refused from the header alone.
 MAX_PIXELS = 64_000_000
+TOO_MANY_PIXELS = f"the picture has more than {MAX_PIXELS // 1_000_000} million pixels"
 #: Larger files are refused unread, in bytes.
 MAX_PICTURE_BYTES = 64 << 20
 #: Formats that decode inside Pillow; others (EPS, for one) would start a helper program.
@@ -81,8 +82,10 @@ def _opened(path: Path) -> Iterator["Image"]:
                 yield picture
         except UnidentifiedImageError as error:
             raise undecodable("a video, and no picture" if is_video(path) else "not a picture of a known format") from error
-        except (Image.DecompressionBombError, MemoryError) as error:
-            raise undecodable("the picture is too large to decode") from error
+        except Image.DecompressionBombError as error:  # beyond Pillow's own limit, which is higher
+            raise undecodable(TOO_MANY_PIXELS) from error
+        except MemoryError as error:
+            raise undecodable("the picture takes too much memory to decode") from error
         except BROKEN as error:
             raise undecodable("the picture is broken or cut short") from error
 
@@ -92,7 +95,7 @@ def _refuse_huge(size: tuple[int, int]) -> None:
     if width < 1 or height < 1:
         raise undecodable("the picture has no pixels")
     if width * height > MAX_PIXELS:
-        raise undecodable(f"the picture has more than {MAX_PIXELS // 1_000_000} million pixels")
+        raise undecodable(TOO_MANY_PIXELS)
 
 
 def _upright_rgb(picture: "Image") -> NDArray[np.uint8]:

@@ -120,7 +120,7 @@ def bomb(width: int, height: int) -> bytes:
 @pytest.mark.parametrize("side", [8_001, 9_600, 50_000])
 def test_a_bomb_is_refused_from_its_header(tmp_path, side):
     (tmp_path / "a.png").write_bytes(bomb(side, side))
-    assert refusal(tmp_path / "a.png") in ("the picture has more than 64 million pixels", "the picture is too large to decode")
+    assert refusal(tmp_path / "a.png") == "the picture has more than 64 million pixels"
 
 
 def test_the_limit_of_pixels_itself_is_allowed(tmp_path, monkeypatch):

@@ -1,0 +1,69 @@
+"""Extraction of files made to do harm, by the command line: each is a row with its status and reason, memory stays bounded, the good are embedded."""
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import hostile_files
+import pytest
+from small_catalogue import query, violations, write_catalogue
+
+from schemas.contracts import Modality
+
+ROOT = Path(__file__).parents[2]
+#: Runs the command line, and says at last how much memory it took, and the largest of its decoding processes, in kB.
+CHILD = """
+import json, re, resource, sys
+from pathlib import Path
+import cli
+try:
+    cli.main()
+except SystemExit as end:
+    code = end.code
+peak = re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]
+print(json.dumps([code, int(peak), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss]), file=sys.stderr)
+"""
+#: An interpreter with all libraries, and with DuckDB's working memory.
+MOST_KB = 900 << 10
+CASES = {
+    Modality.VISUAL: ("colour-layout", "good.png", hostile_files.write_pictures),
+    Modality.AUDIO: ("log-mel", "good.wav", hostile_files.write_sounds),
+}
+
+
+def by_command_line(path: Path, modality: Modality, encoder: str, *options: str) -> tuple[dict[str, object], int]:
+    """What it said as JSON, and the peak of its memory in kB; it is stopped after some minutes, which no file may take."""
+    command = [sys.executable, "-c", CHILD, "extract", "--modality", modality.value, "--encoder", encoder, "--store", str(path), "--json", *options]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert done.stderr.strip(), "it said nothing"
+    code, *peaks = json.loads(done.stderr.splitlines()[-1])
+    assert code in (0, None), done.stderr
+    return json.loads(done.stdout), max(peaks)
+
+
+def states_of(path: Path, modality: Modality) -> dict[Path, hostile_files.State]:
+    rows = query(path, f"SELECT location, status, reason FROM assets WHERE modality = '{modality}'")
+    return {Path(location): (status, reason) for location, status, reason in rows}
+
+
+@pytest.mark.parametrize("modality", CASES)
+def test_hostile_files_are_rows_with_reasons_in_bounded_memory(tmp_path, modality):
+    encoder, good, write = CASES[modality]
+    states = {**write(tmp_path), **hostile_files.write_special(tmp_path), **hostile_files.write_locked(tmp_path / good)}
+    path = write_catalogue(tmp_path / "s.duckdb", [("a", None)] * len(states), files={modality: {n: [file] for n, file in enumerate(states)}})
+    said, peak = by_command_line(path, modality, encoder)
+    found = states_of(path, modality)
+    assert {file.name: found[file] for file in found if found[file] != states[file]} == {}
+    assert found == states
+    n_good, n_absent = (sum(status == word for status, _ in states.values()) for word in ("ok", "absent"))
+    n_failed = len(states) - n_good - n_absent  # that a video has no sound is no failure
+    assert (said["items"], said["failed"]) == (n_good, n_failed)
+    counted = Counter(reason for status, reason in states.values() if reason)
+    assert {row["reason"]: row["items"] for row in said["reasons"]} == counted
+    assert query(path, "SELECT count(*) FROM rejects") == [(n_failed,)]
+    assert peak < MOST_KB
+    assert violations(path) == {}
