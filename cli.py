@@ -154,7 +154,17 @@ def status(ctx: typer.Context, store: StorePath = prep.DEFAULT_STORE, as_json: A
         return
     console.say(f"{store}, {store.stat().st_size / 1e6:.1f} MB")
     for name, frame in found.items():
-        console.table(frame, title=name.replace("_", " ")) if frame.height else console.say(f"no {name.replace('_', ' ')} yet")
+        shown = _in_short(frame) if name == "feature_sets" else frame
+        console.table(shown, title=name.replace("_", " ")) if frame.height else console.say(f"no {name.replace('_', ' ')} yet")
+
+
+def _in_short(sets: "pl.DataFrame") -> "pl.DataFrame":
+    """What of feature sets fits a terminal; the command feature-sets has the rest."""
+    import polars as pl
+
+    random = pl.when(pl.col("weights") == "random").then(pl.lit(" (random)")).otherwise(pl.lit(""))
+    state = pl.when("current").then(pl.lit("shown")).when("finished").then(pl.lit("beside")).otherwise(pl.lit("unfinished"))
+    return sets.select("modality", encoder=pl.col("encoder") + random, items="items", failed="failed", state=state)
 
 
 @app.command(epilog="Example: python cli.py check --store gifts.duckdb")
