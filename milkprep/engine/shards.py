@@ -20,7 +20,7 @@ from msgspec import Meta
 from pyarrow import parquet
 
 from milkprep.engine.content import Page
-from milkprep.engine.embedding import Embedded
+from milkprep.engine.embedding import FAILURES, Embedded
 from schemas import fingerprint
 from schemas.contracts import EncoderIdentity, Modality
 from schemas.errors import BadValue, DataError
@@ -35,6 +35,8 @@ SCHEMA = pa.schema([
     pa.field("content_sha256", pa.string()), pa.field("status", pa.string()), pa.field("reason", pa.string()),
     pa.field("vector", pa.list_(pa.float32())),
 ])  # fmt: skip
+#: Failures that are remembered, so that every asset of a content says why it failed.
+FAILURES_KNOWN = 100_000
 Count = Annotated[int, Meta(ge=0, le=(1 << 53))]
 Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
@@ -177,8 +179,12 @@ class IntoShard:
         #: Pages that have no file yet, in their order.
         self.left = [page for page in pages if not page_file(folder, page).exists()]
         self._next = iter(self.left)
-        done = (page_file(folder, page) for page in pages if page not in set(self.left))
-        self._held = {name for file in done for name in _embedded_in(file)}  # a hundred bytes a content
+        self._held: set[bytes] = set()  # a hundred bytes a content
+        self._failures: dict[str, tuple[str, str]] = {}
+        left = set(self.left)
+        for page in pages:
+            if page not in left:
+                self._remember(_read(page_file(folder, page)))
 
     def holds(self, contents: Iterable[str]) -> frozenset[str]:
         """Which of these contents this shard has vectors of, from earlier runs too."""
@@ -188,12 +194,25 @@ class IntoShard:
         """Write pages, one file each, in the order of `left`."""
         del seconds  # the manifest has them, of the whole
         for page, outcome in pages:
-            table = _table(page, outcome)
+            rows = _rows(page, outcome.vectors, pl.concat([outcome.failures, self._earlier_failures(page, outcome)]))
             sink = pa.BufferOutputStream()
             # As large in memory as on the disk, so that whoever reads it knows what to expect.
-            parquet.write_table(table, sink, compression="none", use_dictionary=False)
+            parquet.write_table(rows.to_arrow().cast(SCHEMA), sink, compression="none", use_dictionary=False)
             _write_file(page_file(self._folder, next(self._next)), sink.getvalue())
-            self._held.update(map(_short, outcome.vectors["content_sha256"]))
+            self._remember(rows)
+
+    def _earlier_failures(self, page: Page, outcome: Embedded) -> pl.DataFrame:
+        """Why contents failed that an earlier page shares."""
+        here = set(outcome.failures["content_sha256"])
+        shared = [(sha256, *self._failures[sha256]) for sha256 in page.known if sha256 in self._failures and sha256 not in here]
+        return pl.DataFrame(shared, schema=FAILURES, orient="row")
+
+    def _remember(self, rows: pl.DataFrame) -> None:
+        embedded = rows.filter(pl.col("vector").list.len() > 0)["content_sha256"]
+        self._held.update(map(_short, embedded))
+        failed = rows.filter(pl.col("status").is_not_null(), pl.col("content_sha256").is_not_null())
+        if len(self._failures) < FAILURES_KNOWN:  # of one that is forgotten the merge finds the reason
+            self._failures |= {sha256: (status, reason) for sha256, status, reason in failed.select(*FAILURES).iter_rows()}
 
 
 def described(folder: Path, pages: Iterable[int]) -> list[File]:
@@ -202,24 +221,23 @@ def described(folder: Path, pages: Iterable[int]) -> list[File]:
     return [File(file.stat().st_size, fingerprint.of_file(file)) for file in files]
 
 
-def _table(page: Page, outcome: Embedded) -> pa.Table:
-    rows = page.rows.join(outcome.failures, on="content_sha256", how="left", maintain_order="left")
-    rows = rows.join(outcome.vectors, on="content_sha256", how="left", maintain_order="left")
+def _rows(page: Page, vectors: pl.DataFrame, failures: pl.DataFrame) -> pl.DataFrame:
+    """A page as its file has it."""
+    rows = page.rows.join(failures, on="content_sha256", how="left", maintain_order="left")
+    rows = rows.join(vectors, on="content_sha256", how="left", maintain_order="left")
     first = pl.col("content_sha256").is_first_distinct() & pl.col("vector").is_not_null()
     vector = pl.col("vector").arr.to_list()
     rows = rows.with_columns(vector=pl.when(first).then(vector).otherwise(pl.lit([], dtype=pl.List(pl.Float32))))
     refused = page.refused.with_columns(vector=pl.lit([], dtype=pl.List(pl.Float32)))
-    whole = pl.concat([rows.select(SCHEMA.names), refused.select(SCHEMA.names)]).sort("item_idx", "position")
-    return whole.to_arrow().cast(SCHEMA)
+    return pl.concat([rows.select(SCHEMA.names), refused.select(SCHEMA.names)]).sort("item_idx", "position")
 
 
-def _embedded_in(file: Path) -> list[bytes]:
-    """Contents that a page of this shard has vectors of."""
+def _read(file: Path) -> pl.DataFrame:
+    """A page that an earlier run of this shard wrote."""
     try:
-        table = pl.DataFrame(pl.from_arrow(parquet.read_table(file, columns=["content_sha256", "vector"])))
+        return pl.DataFrame(pl.from_arrow(parquet.read_table(file, schema=SCHEMA)))
     except (OSError, pa.ArrowException) as error:
         raise _unusable(file.parent, f"{file.name} cannot be read ({error})") from error
-    return [_short(sha256) for sha256 in table.filter(pl.col("vector").list.len() > 0)["content_sha256"]]
 
 
 def _short(sha256: str) -> bytes:
