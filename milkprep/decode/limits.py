@@ -8,8 +8,8 @@ import signal
 from pathlib import Path
 
 #: Bytes a process may take on top of what its libraries have when it is ready. Measured as growth of VmData: pictures of 64 million
-#: pixels 2.1 GiB (RGBA on white, 16-bit grey), eight frames of 4K video 0.6 (after pictures, which leave 1.0), ten minutes of sound
-#: at 96 kHz 1.5 with torchaudio's import.
+#: pixels 2.1 GiB (16-bit grey, or transparent), 2.8 GiB where they are one pixel wide and fitted to a network, eight frames of 4K video
+#: 0.6 GiB (on top of 1.0 that Pillow keeps of such pictures), ten minutes of sound at 96 kHz 1.5 GiB with torchaudio's import.
 MOST_MEMORY = 4 << 30
 #: Seconds one file may take before the process that decodes it is ended by its parent; a long video on a slow machine takes a tenth of it.
 PATIENCE_S = 120.0
