@@ -20,6 +20,8 @@ from schemas.errors import BadValue, UnknownName
 DEFAULTS = {Modality.TEXT: "transformers-text", Modality.VISUAL: "open-clip", Modality.AUDIO: "torchaudio-pipelines"}
 #: The one that a hub name or a folder means in place of an encoder's name.
 TEXT_PLUGIN = "transformers-text"
+#: Those that take a hub name or a folder as weights.
+OF_TRANSFORMERS = {Modality.TEXT: TEXT_PLUGIN, Modality.VISUAL: "transformers-vision", Modality.AUDIO: "transformers-audio"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +71,14 @@ def resolve(modality: Modality, name: str | None) -> Resolved:
         return _of_plugin(modality, name)
     if modality is Modality.TEXT and ("/" in name or Path(name).is_dir()):
         return Resolved(TEXT_PLUGIN, plugins.load(__name__, TEXT_PLUGIN), name)
-    hint = " A model of the hub is written owner/name, a folder of yours with a slash." if modality is Modality.TEXT else ""
+    if modality is Modality.TEXT:
+        hint = "A model of the hub is written owner/name, a folder of yours with a slash."
+    else:
+        hint = f"A model of the hub or a folder is named with --encoder {OF_TRANSFORMERS[modality]} --weights NAME."
     try:
-        plugins.check_known(name, plugins.names(__name__), what="encoder")
+        plugins.check_known(name, names(modality), what=f"encoder of {modality} content")
     except UnknownName as error:
-        raise UnknownName(f"{error}{hint}") from error
+        raise UnknownName(f"{error} {hint}") from error
     raise AssertionError("a known name was resolved above")
 
 

@@ -205,7 +205,8 @@ def _fetched(name: str, ways_out: str, *, what: str = "weights", patterns: list[
         except RepositoryNotFoundError as error:
             raise WeightsMissing(f"The hub shows no model named {name}. Check the spelling, or log in with `hf auth login`.") from error
         except unreachable as error:
-            raise WeightsMissing(f"The {what} of {name} are not on this machine and the hub cannot be reached. {ways_out}") from error
+            no_folder = "" if "/" in name else f"There is no folder {name} here. "
+            raise WeightsMissing(f"{no_folder}The {what} of {name} are not on this machine and the hub cannot be reached. {ways_out}") from error
 
 
 @contextmanager

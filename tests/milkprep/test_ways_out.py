@@ -81,3 +81,16 @@ def test_of_very_many_names_the_nearest_are_told(name):
     unknown = str(refusal(name, model="ViT-B-33", weights="random"))
     assert "Did you mean 'ViT-B-32'" in unknown
     assert len(unknown) < 400
+
+
+@pytest.mark.parametrize("name", OF_TRANSFORMERS)
+def test_a_mistyped_folder_is_said_not_to_be_there(name):
+    assert "There is no folder dinov2-tny here." in str(refusal(name, weights="dinov2-tny"))
+
+
+@pytest.mark.parametrize(("modality", "plugin"), [(Modality.VISUAL, "transformers-vision"), (Modality.AUDIO, "transformers-audio")])
+def test_a_hub_name_in_place_of_an_encoder_is_sent_to_weights(modality, plugin):
+    with pytest.raises(UnknownName, match=rf"--encoder {plugin} --weights NAME") as caught:
+        extractors.resolve(modality, "facebook/dinov2-base")
+    known = str(caught.value).split("Known: ")[1].split(". ")[0].split(", ")
+    assert known == extractors.names(modality)
