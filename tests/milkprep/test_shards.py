@@ -26,8 +26,7 @@ def small_pages(monkeypatch):
         monkeypatch.setitem(content.PAGE_ITEMS, modality, 8)
 
 
-@pytest.mark.parametrize("n", [1, 2, 3, 9])  # 44 items are 6 pages
-@pytest.mark.parametrize("modality", CATALOGUES)
+@pytest.mark.parametrize(("modality", "n"), [(Modality.TEXT, n) for n in (1, 2, 3, 9)] + [(Modality.VISUAL, n) for n in (2, 9)])  # 6 pages
 def test_shards_that_are_merged_leave_what_one_run_leaves_and_merged_again_nothing_else(tmp_path, modality, n):
     alone, shared = CATALOGUES[modality](tmp_path, "alone.duckdb"), CATALOGUES[modality](tmp_path, "shared.duckdb")
     whole(alone, modality)

@@ -41,7 +41,7 @@ def work(made, tmp_path, monkeypatch):
 def refused(path: Path, *folders: Path, match: str) -> None:
     with pytest.raises(DataError, match=match):
         merge(path, *folders)
-    assert query(path, "SELECT (SELECT count(*) FROM feature_sets), (SELECT count(*) FROM feature_rows), (SELECT count(*) FROM rejects)") == [(0, 0, 0)]
+    assert [query(path, f"SELECT count(*) FROM {table}") for table in ("feature_sets", "feature_rows", "rejects")] == [[(0,)]] * 3
 
 
 def describe_anew(folder: Path, **changes: object) -> None:
