@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from schemas.contracts import Modality, Setting
+from schemas.contracts import Modality, Setting, Several
 from schemas.errors import BadValue
 from schemas.reporting import Console
 
@@ -24,7 +24,7 @@ INTERRUPTED = 130
 ALL_FAILED = 1
 ENCODERS = (
     "One that `python cli.py encoders` lists; for text also a hub name or a local folder of a transformers model; imported for vectors "
-    "that came ready-made. Text takes sentence-transformers/all-MiniLM-L6-v2 when none is named."
+    "that came ready-made. When none is named: MiniLM for text, ViT-B-32 of open_clip for visual, wav2vec 2.0 for audio."
 )
 
 
@@ -81,7 +81,7 @@ def fetch_media(
 @app.command(epilog="Example: python cli.py extract --modality text --store gifts.duckdb")
 def extract(
     ctx: typer.Context,
-    modality: Annotated[Modality, typer.Option(help="What to embed.")],
+    modality: Annotated[Modality, typer.Option(help="What to embed; a video is both visual and audio.")],
     store: StorePath = DEFAULT_STORE,
     encoder: Annotated[str | None, typer.Option(help=ENCODERS)] = None,
     model: Annotated[str | None, typer.Option(help="Which network, where the encoder knows several: a name or a folder.")] = None,
@@ -94,6 +94,9 @@ def extract(
     frames: Annotated[int | None, typer.Option(min=1, help="For video: frames that are embedded and averaged.")] = None,
     frame_choice: Annotated[str | None, typer.Option(help="For video: even, or scenes for one a scene.")] = None,
     window: Annotated[float | None, typer.Option(help="For sound: seconds a window; longer sound is the mean of its windows.")] = None,
+    several: Annotated[
+        Several | None, typer.Option(help="Several files an item: the mean of the usable ones (when not given), or the first usable one.")
+    ] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Contents encoded at a time; halved where memory is full.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes that decode files; one a core when not given.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
@@ -117,6 +120,9 @@ def extract(
 
         if as_default:
             raise BadValue("--as-default is for the vectors of all shards together. Give it to `python cli.py merge-shards`.")
+        engine.refuse_several(several, modality=modality, encoder=encoder)
+        if several is Several.FIRST:
+            raise BadValue(f"--several {several} goes through all items several times, which shards cannot. Leave --shards out, or --several.")
         part = extract_shard(
             store, modality=modality, shard=Shard.parse(shards), out=out, encoder=encoder, options=options, fields=columns,
             batch_size=batch_size, workers=workers, retry_failed=retry_failed, reporter=console,
@@ -126,7 +132,7 @@ def extract(
     if out is not None:
         raise BadValue("--out is the folder of shards. Say which part is to be done with --shards N/M, or leave it out.")
     report = engine.extract(
-        store, modality=modality, encoder=encoder, options=options, fields=columns,
+        store, modality=modality, encoder=encoder, options=options, fields=columns, several=several,
         batch_size=batch_size, workers=workers, retry_failed=retry_failed, as_default=as_default, reporter=console,
     )  # fmt: skip
     if as_json:
@@ -189,7 +195,8 @@ def _as_object(report: "ExtractReport") -> dict[str, object]:
 
 def _tell(console: Console, report: "ExtractReport", *, now: str | None = None) -> None:
     modality, number, identity = report.feature_set.modality, report.feature_set.feature_set_id, report.feature_set.identity
-    by = f"{identity.encoder} ({identity.weights} weights)" if identity.weights == "random" else f"{identity.encoder} ({identity.weights})"
+    how = {"random": " (random weights)", "none": ""}.get(identity.weights, f" ({identity.weights})")
+    by = f"{identity.encoder}{how}"
     console.say(f"{modality}: {report.n_items} items have a vector of width {identity.width} by {by}.")
     now = now or (f"{report.n_embedded_now} contents embedded now" if report.n_embedded_now else "Nothing was left to embed")
     console.say(f"{now}, {report.n_failed} failed.")
@@ -239,6 +246,7 @@ def build_splits(
 ) -> None:
     """Make some items new, take modalities away as the setting says, and store the split with its fingerprint."""
     from milkprep import splits
+    from milkprep.inspection import split_tables
 
     console: Console = ctx.obj
     report = splits.build(
@@ -247,7 +255,8 @@ def build_splits(
     if as_json:
         console.emit(asdict(report) | {"statistics": report.statistics.to_dicts()})
         return
-    console.table(report.statistics, title=f"split {report.name}")
+    for title, frame in split_tables.tables(report.statistics, name=report.name):
+        console.table(frame, title=title)
     console.say(
         f"Split {report.name}, fingerprint {report.fingerprint[:12]}: {'stored' if report.changed else 'was already there, nothing changed'}."
     )

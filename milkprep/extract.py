@@ -21,7 +21,7 @@ from milkprep.engine.pipeline import Embeddings, Work, embed_pages
 from milkprep.engine.recording import IntoStore, complete_inside
 from milkprep.engine.stages import Stages
 from schemas import feature_sets, queries
-from schemas.contracts import EncoderIdentity, FeatureSet, Modality
+from schemas.contracts import EncoderIdentity, FeatureSet, Modality, Several
 from schemas.errors import BadValue, DataError, FeatureMissing
 from schemas.reporting import Reporter
 from schemas.store import Store
@@ -75,6 +75,7 @@ def extract(
     encoder: str | None = None,
     options: EncoderOptions = NO_CHOICE,
     fields: tuple[str, ...] = ("title", "description"),
+    several: Several | None = None,
     batch_size: int | None = None,
     workers: int | None = None,
     retry_failed: bool = False,
@@ -90,6 +91,7 @@ def extract(
             computes nothing; None for the modality's default.
         options: of the encoder.
         fields: columns of `items` a text is composed of, one a line, in the order of `content.FIELDS`.
+        several: of several files of an item, the mean of all that are usable (when None), or the first only. Not for text.
         batch_size: contents a batch; None: the encoder's own. It does not change vectors beyond rounding.
         workers: processes that decode files; None: one a core.
         retry_failed: try what this encoder could not embed once more, also where it had finished.
@@ -106,9 +108,10 @@ def extract(
     """
     started = time.perf_counter()
     refuse_less_than_one(batch_size=batch_size, workers=workers)
+    refuse_several(several, modality=modality, encoder=encoder)
     if encoder == IMPORTED:
         return _show_imported(store_path, modality, options, started=started)
-    reader = Reader(store_path, modality=modality, fields=fields)
+    reader = Reader(store_path, modality=modality, fields=fields, several=several or Several.MEAN)
     chosen = extractors.resolve(modality, encoder)
     reader.require_content()
     stages = Stages(*STAGES)
@@ -116,7 +119,7 @@ def extract(
         built = chosen.build(options)
     work = _begin(store_path, reader, built, stages, retry_failed=retry_failed)
     work = replace(work, batch_size=batch_size or built.batch_size, n_workers=workers or n_cores())
-    embeddings = embed_all(work, reporter)
+    embeddings = _embed_passes(work, reporter)
     if not embeddings.interrupted:
         with work.stages.measure("writing"):
             _finish(work, as_default=as_default)
@@ -134,11 +137,21 @@ def refuse_less_than_one(**numbers: int | None) -> None:
             raise BadValue(f"--{name.replace('_', '-')} {number} is out of range: give 1 or more.")
 
 
+def refuse_several(several: Several | None, *, modality: Modality, encoder: str | None) -> None:
+    """Refuse a choice between files where there are none.
+
+    Raises:
+        BadValue: if one was made for text, or for vectors that came ready-made.
+    """
+    if several is not None and (modality is Modality.TEXT or encoder == IMPORTED):
+        what = "text: an item has one, of the columns that --fields names" if modality is Modality.TEXT else "vectors that came ready-made"
+        raise BadValue(f"--several {several} means nothing to {what}. Leave it out.")
+
+
 def identity_of(reader: Reader, encoder: Encoder[Any, Any]) -> EncoderIdentity:
-    """What names the set of what an encoder makes of what a reader lists: what a text is made of is part of it."""
-    if reader.modality is not Modality.TEXT:
-        return encoder.identity
-    return replace(encoder.identity, parameters={**encoder.identity.parameters, "fields": reader.fields})
+    """What names the set of what an encoder makes of what a reader lists: what an item's vector is made of is part of it."""
+    made_of = {"fields": reader.fields} if reader.modality is Modality.TEXT else {"several": reader.several.value}
+    return replace(encoder.identity, parameters={**encoder.identity.parameters, **made_of})
 
 
 def _begin(store_path: Path, reader: Reader, encoder: Encoder[Any, Any], stages: Stages, *, retry_failed: bool) -> Work:
@@ -149,6 +162,19 @@ def _begin(store_path: Path, reader: Reader, encoder: Encoder[Any, Any], stages:
         pages = reader.pages(store, feature_set, retry=retry)
     destination = IntoStore(store_path, reader, feature_set)
     return Work(store_path, reader, encoder, feature_set, destination, encoder.batch_size, 1, retry, pages, stages)
+
+
+def _embed_passes(work: Work, reporter: Reporter) -> Embeddings:
+    """Embed all pages, and where the first usable file of an item is wanted, as often as there are next files of those that failed."""
+    done = embed_all(work, reporter)
+    while work.reader.several is Several.FIRST and work.pages and not done.interrupted:
+        work.reader.n_passes += 1
+        with work.stages.measure("reading"), Store(work.path, mode="read", wait_s=PATIENCE_S) as store:
+            pages = work.reader.pages(store, work.feature_set, retry=work.retry)
+        work = replace(work, pages=pages)
+        more = embed_all(work, reporter)
+        done = Embeddings(done.n + more.n, interrupted=more.interrupted)
+    return done
 
 
 def embed_all(work: Work, reporter: Reporter) -> Embeddings:

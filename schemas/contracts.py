@@ -32,6 +32,13 @@ class AssetStatus(StrEnum):
     SILENT = "silent"
 
 
+class Several(StrEnum):
+    """What becomes of several pictures, videos or sounds of one item: the mean of all that are usable, or the first that is."""
+
+    MEAN = "mean"
+    FIRST = "first"
+
+
 class Part(StrEnum):
     """The part of a split that an item, and all its interactions, belongs to."""
 

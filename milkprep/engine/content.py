@@ -14,7 +14,7 @@ import polars as pl
 
 from milkprep import decode
 from schemas import feature_sets, queries
-from schemas.contracts import FeatureSet, Modality
+from schemas.contracts import FeatureSet, Modality, Several
 from schemas.errors import BadValue, DataError
 from schemas.store import Store
 
@@ -56,13 +56,14 @@ class Page:
 class Reader:
     """Lists content of one modality that has to be embedded."""
 
-    def __init__(self, store_path: Path, *, modality: Modality, fields: Sequence[str]) -> None:
+    def __init__(self, store_path: Path, *, modality: Modality, fields: Sequence[str], several: Several = Several.MEAN) -> None:
         """Prepare to read.
 
         Args:
             store_path: the DuckDB file.
             modality: what to list.
             fields: columns a text is composed of; their order is that of `FIELDS`. Without meaning for files.
+            several: whether all files of an item are listed or, pass by pass, the first that is usable. Without meaning for text.
 
         Raises:
             BadValue: if there is no such column, or none is named.
@@ -72,11 +73,14 @@ class Reader:
             raise BadValue(f"A text cannot be made of {', '.join(unknown) or 'nothing'}. Name some of {', '.join(FIELDS)} with --fields.")
         #: Held while the store is open: within a process, DuckDB opens one file either for reading or for writing.
         self.gate = threading.Lock()
-        self.modality = modality
+        self.modality, self.several = modality, several
+        #: Passes this run has finished; what failed in one makes the next file of its item the first.
+        self.n_passes = 0
         self.fields = [field for field in FIELDS if field in fields]
         self._path = store_path
         self._sql = queries.load("milkprep.sql", "extract.sql")
-        self._pending = self._sql["pending_text" if modality is Modality.TEXT else "pending_files"]
+        pending = self._sql["pending_first" if several is Several.FIRST else "pending_files"].format(files=self._sql["files"])
+        self._pending = self._sql["pending_text"] if modality is Modality.TEXT else pending
 
     def require_content(self) -> None:
         """Make sure that some content is there at all.
@@ -137,6 +141,8 @@ class Reader:
 
     def _run(self, store: Store, statement: str, **values: object) -> pl.DataFrame:
         chosen: dict[str, object] = {"fields": self.fields} if self.modality is Modality.TEXT else {"modality": self.modality.value}
+        if self.several is Several.FIRST:
+            chosen["n_passes"] = self.n_passes
         return store.query(self._sql[statement].format(pending=self._pending), **chosen, **values)
 
 

@@ -11,8 +11,8 @@ import polars as pl
 
 from milkprep.engine.content import PATIENCE_S, REFUSED, Page, Reader, embedded
 from milkprep.engine.embedding import FAILURES, Embedded
-from schemas import feature_sets, queries
-from schemas.contracts import FeatureSet, Modality
+from schemas import feature_sets, item_means, queries
+from schemas.contracts import FeatureSet, Modality, Several
 from schemas.store import Store
 
 #: The column rows are joined to contents by.
@@ -81,6 +81,7 @@ def record_inside(store: Store, feature_set: FeatureSet, pages: Sequence[tuple[P
     accepted = rows.join(failures, on=CONTENT, how="anti")
     refused = pl.concat([*(page.refused for page, _ in pages), rows.join(failures, on=CONTENT).select(*REFUSED)])
     with store.registered("tried", rows), store.registered("accepted", accepted), store.registered("refused", refused):
+        item_means.forget_inside(store, feature_set, refused["item_idx"])
         _record_rows(store, feature_set, accepted, location=location)
 
 
@@ -110,6 +111,8 @@ def _earlier_failures(store: Store, feature_set: FeatureSet, contents: Iterable[
 def _record_rows(store: Store, feature_set: FeatureSet, accepted: pl.DataFrame, *, location: str) -> None:
     sql, modality = _sql(), feature_set.modality.value
     store.run(sql["drop_replaced_rows"], feature_set_id=feature_set.feature_set_id)
+    if feature_set.identity.parameters.get("several") == Several.FIRST:
+        store.run(sql["drop_other_rows"], feature_set_id=feature_set.feature_set_id)
     store.run(sql["drop_replaced_failures"], feature_set_id=feature_set.feature_set_id)
     feature_sets.append_rows(store, feature_set, accepted.select("item_idx", "position", CONTENT))
     if feature_set.modality is Modality.TEXT:

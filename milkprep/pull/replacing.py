@@ -13,7 +13,7 @@ from typing import Any
 from milkprep.engine.content import EVERYTHING
 from milkprep.pull.input_files import PullRequest
 from schemas import feature_sets, item_means, queries
-from schemas.contracts import Modality
+from schemas.contracts import Modality, Several
 from schemas.store import Store
 
 #: Encoders whose vectors come with a pull.
@@ -125,7 +125,8 @@ def _restore_set(store: Store, row: Mapping[str, Any]) -> int:
             **EVERYTHING,
         )
     else:
-        store.run(sql["restore_files"].format(vectors=vectors), feature_set_id=number, modality=row["modality"])
+        of_item = "restore_first" if json.loads(row["parameters"]).get("several") == Several.FIRST else "restore_files"
+        store.run(sql[of_item].format(vectors=vectors), feature_set_id=number, modality=row["modality"])
     rows = store.query(sql["rows_of"], feature_set_id=number)
     with store.registered("accepted", rows):
         if row["modality"] == Modality.TEXT.value:

@@ -1,5 +1,6 @@
 Extraction: what is to be embedded, page by page, and what became of it. {pending} stands for one of the two statements that
-follow, both of the items $first to $last; {vectors} for the name of a feature set's own table; nothing else is ever put in.
+follow, both of the items $first to $last; {files} in two of these for a third; {vectors} for the name of a feature set's own table; nothing
+else is ever put in.
 
 -- name: pending_text
 -- Items whose composed text this feature set has not embedded yet. A text that already failed it is tried again on $retry.
@@ -25,14 +26,16 @@ ANTI JOIN (SELECT item_idx, content_sha256 FROM feature_failures
     ON failed.item_idx = composed.item_idx AND failed.content_sha256 = sha256(composed.content)
 WHERE content IS NOT NULL
 
--- name: pending_files
--- Files of one modality, local or fetched, that this feature set has not embedded yet. Files that already failed it are tried again on
--- $retry, and when they are pending or their content is known to be another. Vectors that came ready-made have no file behind them, nor have the broken rows of the file they came in: their
--- assets are located in what an import names as its weights.
-SELECT a.item_idx, a.position, coalesce(d.file, a.location) AS location, a.content_sha256, NULL::VARCHAR AS content
+-- name: files
+-- Files of one modality, local or fetched; whether this feature set has embedded each, or failed to: neither is so any more where a file is
+-- pending again or its content is known to be another. One that turned out to lack the modality still counts where it did so for this set.
+-- Vectors that came ready-made have no file behind them, nor have the broken rows of the file they came in: their assets are located in
+-- what an import names as its weights.
+SELECT a.item_idx, a.position, coalesce(d.file, a.location) AS location, a.content_sha256, NULL::VARCHAR AS content,
+    done.item_idx IS NOT NULL AS is_done, failed.item_idx IS NOT NULL AS has_failed, a.status
 FROM assets AS a
 LEFT JOIN (SELECT address, modality, file FROM downloads WHERE status = 'ok') AS d ON d.address = a.location AND d.modality = a.modality
-ANTI JOIN (SELECT item_idx, position, content_sha256 FROM feature_rows
+LEFT JOIN (SELECT item_idx, position, content_sha256 FROM feature_rows
            WHERE feature_set_id = $feature_set_id AND item_idx BETWEEN $first AND $last) AS done
     ON done.item_idx = a.item_idx AND done.position = a.position AND a.status = 'ok' AND done.content_sha256 = a.content_sha256
 ANTI JOIN (SELECT r.item_idx, r.position, s.modality FROM feature_rows AS r JOIN feature_sets AS s USING (feature_set_id)
@@ -40,11 +43,26 @@ ANTI JOIN (SELECT r.item_idx, r.position, s.modality FROM feature_rows AS r JOIN
     ON imported.item_idx = a.item_idx AND imported.position = a.position AND imported.modality = a.modality
 ANTI JOIN (SELECT modality, weights FROM feature_sets WHERE encoder = 'imported') AS of_import
     ON of_import.modality = a.modality AND of_import.weights = a.location
-ANTI JOIN (SELECT item_idx, position, content_sha256 FROM feature_failures
-           WHERE feature_set_id = $feature_set_id AND NOT $retry AND item_idx BETWEEN $first AND $last) AS failed
+LEFT JOIN (SELECT item_idx, position, content_sha256 FROM feature_failures
+           WHERE feature_set_id = $feature_set_id AND item_idx BETWEEN $first AND $last) AS failed
     ON failed.item_idx = a.item_idx AND failed.position = a.position AND a.status <> 'pending'
     AND failed.content_sha256 IS NOT DISTINCT FROM a.content_sha256
-WHERE a.modality = $modality AND a.item_idx BETWEEN $first AND $last AND (d.file IS NOT NULL OR NOT contains(a.location, '://')) AND a.status IN ('pending', 'ok', 'decode_error', 'too_short', 'silent')
+WHERE a.modality = $modality AND a.item_idx BETWEEN $first AND $last AND (d.file IS NOT NULL OR NOT contains(a.location, '://'))
+  AND (a.status IN ('pending', 'ok', 'decode_error', 'too_short', 'silent') OR a.status = 'absent' AND failed.item_idx IS NOT NULL)
+
+-- name: pending_files
+-- Files that this feature set has not embedded yet. Those that already failed it are tried again on $retry.
+SELECT item_idx, position, location, content_sha256, content FROM ({files})
+WHERE NOT is_done AND (NOT has_failed OR $retry) AND status <> 'absent'
+
+-- name: pending_first
+-- Of each item the first file that none stands before but those that failed, where it is not embedded yet. $n_passes files of each item are
+-- passed by: a run goes through all items as often as it has to, and tries the n-th file of an item in the n-th pass at the earliest.
+SELECT item_idx, position, location, content_sha256, content FROM (
+    SELECT *, row_number() OVER of_item AS place, coalesce(bool_and(has_failed) OVER (of_item ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), true) AS is_next
+    FROM ({files}) WINDOW of_item AS (PARTITION BY item_idx ORDER BY position)
+) WHERE is_next AND NOT is_done AND (NOT has_failed OR $retry) AND place > $n_passes
+QUALIFY row_number() OVER (PARTITION BY item_idx ORDER BY place) = 1
 
 -- name: has_pending
 SELECT count(*) > 0 AS found FROM (SELECT 1 FROM ({pending}) LIMIT 1);
@@ -64,9 +82,14 @@ SELECT content_sha256 FROM {vectors} SEMI JOIN asked USING (content_sha256);
 SELECT finished_at IS NOT NULL AS finished, is_current FROM feature_sets WHERE feature_set_id = $feature_set_id;
 
 -- name: drop_replaced_rows
--- Rows of this set about to be written anew, because their content changed.
-DELETE FROM feature_rows WHERE feature_set_id = $feature_set_id
-  AND EXISTS (SELECT 1 FROM tried WHERE tried.item_idx = feature_rows.item_idx AND tried.position = feature_rows.position);
+-- Rows of this set about to be written anew, because their content changed, or to go, because it cannot be read any more.
+DELETE FROM feature_rows WHERE feature_set_id = $feature_set_id AND (
+    EXISTS (SELECT 1 FROM tried WHERE tried.item_idx = feature_rows.item_idx AND tried.position = feature_rows.position)
+    OR EXISTS (SELECT 1 FROM refused WHERE refused.item_idx = feature_rows.item_idx AND refused.position = feature_rows.position));
+
+-- name: drop_other_rows
+-- Where one file stands for an item, the one that did so before goes.
+DELETE FROM feature_rows WHERE feature_set_id = $feature_set_id AND EXISTS (SELECT 1 FROM accepted WHERE accepted.item_idx = feature_rows.item_idx);
 
 -- name: drop_replaced_failures
 -- Failures of this set about to be written anew, or overcome.
@@ -107,7 +130,7 @@ GROUP BY c.item_idx HAVING NOT coalesce(bool_or(a.status = 'ok'), false);
 -- name: refuse_files
 -- An asset that another encoder could use stays ok; its reason says what this one found.
 UPDATE assets SET reason = refused.reason, content_sha256 = coalesce(refused.content_sha256, assets.content_sha256),
-    status = CASE WHEN other.item_idx IS NULL THEN refused.status ELSE assets.status END
+    status = CASE WHEN other.item_idx IS NULL THEN refused.status ELSE 'ok' END
 FROM refused LEFT JOIN (SELECT DISTINCT r.item_idx, r.position FROM feature_rows AS r JOIN feature_sets AS s USING (feature_set_id)
                         WHERE s.modality = $modality) AS other
     ON other.item_idx = refused.item_idx AND other.position = refused.position

@@ -28,6 +28,13 @@ INSERT INTO feature_rows
 SELECT $feature_set_id, item_idx, position, content_sha256 FROM assets SEMI JOIN {vectors} USING (content_sha256)
 WHERE modality = $modality AND status IN ('ok', 'pending') ORDER BY item_idx, position;
 
+-- name: restore_first
+-- One file an item, where one stands for all; whether one before it is usable is for the next extraction to find out.
+INSERT INTO feature_rows
+SELECT $feature_set_id, item_idx, position, content_sha256 FROM assets SEMI JOIN {vectors} USING (content_sha256)
+WHERE modality = $modality AND status IN ('ok', 'pending') QUALIFY row_number() OVER (PARTITION BY item_idx ORDER BY position) = 1
+ORDER BY item_idx, position;
+
 -- name: rows_of
 SELECT item_idx, position, content_sha256 FROM feature_rows WHERE feature_set_id = $feature_set_id ORDER BY item_idx, position;
 

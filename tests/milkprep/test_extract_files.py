@@ -1,6 +1,7 @@
 """Extraction of pictures and sound: files that fail are rows with a reason, and everything else is embedded."""
 
 import os
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -117,7 +118,7 @@ def test_a_picture_that_only_one_encoder_refuses_is_tried_once_and_counted_every
     monkeypatch.setattr(ColourLayout, "decode", refuse)
     monkeypatch.setattr(decoders, "of", lambda encoder, n_workers: decoders.ThreadDecoder(encoder))  # here, where the encoder is patched
     report = run(pictures, Modality.VISUAL, options=EncoderOptions(normalise=True))
-    assert report.feature_set.identity == other.identity
+    assert report.feature_set.identity == replace(other.identity, parameters={**other.identity.parameters, "several": "mean"})
     assert (report.n_items, report.n_failed) == (2, 6)  # items 0 and 1 share the content
     assert sorted(tried) == ["0.png", "1.png", "2.png", "3.png", "page.jpg", "short.png"]
     tried.clear()
