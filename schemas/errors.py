@@ -20,7 +20,7 @@ A message says what happened, to which thing, and what to do next, in one or two
 `assert` is kept for this project's own mistakes.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class MilkError(Exception):
@@ -51,8 +51,25 @@ class SourceError(DataError):
     """A raw input file is missing, truncated, or in another format than stated."""
 
 
+#: What systems say of a disk that takes no more.
+DISK_FULL = ("No space left on device", "File too large", "Disk quota exceeded")
+
+
 class StoreError(DataError):
     """The DuckDB file cannot be opened, migrated, read or written."""
+
+    @classmethod
+    def about(cls, path: object, error: Exception) -> Self:
+        """The error of a store in whose file something failed; of a full disk it says what next.
+
+        Args:
+            path: of the store.
+            error: what the database said.
+        """
+        full = next((words for words in DISK_FULL if words in str(error)), None)
+        if full is None:
+            return cls(f"{path}: {error}")
+        return cls(f"{path} cannot be written to: {full}. Make room on its disk and run the same command again; what was stored before is whole.")
 
 
 class StoreLocked(StoreError):

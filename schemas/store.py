@@ -251,7 +251,7 @@ class Store:
         try:
             yield
         except duckdb.Error as error:
-            raise StoreError(f"{self.path}: {error}") from error
+            raise StoreError.about(self.path, error) from error
 
 
 def _views_digest() -> str:

@@ -1,0 +1,52 @@
+"""A disk that fills up during an extraction: one clear error, a whole store, and the next run goes on from there."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from small_catalogue import query, tables, violations, write_catalogue
+
+ROOT = Path(__file__).parents[2]
+#: Runs the command line with files that may not grow beyond a number of bytes: what a full disk does, as far as a process can tell.
+LIMITED = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)
+sys.argv = ['cli.py', *sys.argv[2:]]
+import cli
+cli.main()
+"""
+FULL = "cannot be written to: File too large. Make room on its disk and run the same command again; what was stored before is whole."
+N_ITEMS = 5000  # five pages
+TEXTS = [(f"title {item}", "word " * (item % 20)) for item in range(N_ITEMS)]
+
+
+def extracted(path: Path, *, most_bytes: int = 1 << 40) -> tuple[int, str]:
+    """Exit code and what was said; it is stopped after a minute or two."""
+    command = [sys.executable, "-c", LIMITED, str(most_bytes), "extract", "--modality", "text", "--encoder", "hashed-ngrams", "--store", str(path)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, env=environment, check=False)
+    return done.returncode, done.stderr
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory) -> Path:
+    """A store whose extraction met no full disk."""
+    path = write_catalogue(tmp_path_factory.mktemp("alone") / "s.duckdb", TEXTS)
+    assert extracted(path)[0] == 0
+    return path
+
+
+@pytest.mark.parametrize("more_bytes", [-(1 << 30), 0, 2 << 20], ids=["nothing", "no more", "2 MiB more"])
+def test_a_full_disk_is_one_clear_error_and_the_next_run_goes_on(tmp_path, alone, more_bytes):
+    path = write_catalogue(tmp_path / "s.duckdb", TEXTS)
+    code, said = extracted(path, most_bytes=max(1024, path.stat().st_size + more_bytes))
+    assert code == 1
+    assert said == f"Error: {path} {FULL}\n"
+    assert violations(path) == {}
+    assert query(path, "SELECT finished_at FROM feature_sets") in ([], [(None,)])
+    held = query(path, "SELECT count(*) FROM feature_rows")[0][0]
+    assert held < N_ITEMS
+    assert extracted(path)[0] == 0
+    assert tables(path) == tables(alone)
