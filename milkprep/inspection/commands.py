@@ -80,7 +80,8 @@ def _ask(console: Console, chosen: "FeatureSet", store: Path) -> None:
 
 
 def _in_words(chosen: "FeatureSet") -> str:
-    return f"feature set {chosen.feature_set_id} ({chosen.modality} by {chosen.identity.encoder}, {chosen.identity.weights})"
+    of = {"random": ", random weights", "none": ""}.get(chosen.identity.weights, f", {chosen.identity.weights}")
+    return f"feature set {chosen.feature_set_id} ({chosen.modality} by {chosen.identity.encoder}{of})"
 
 
 def _tell(console: Console, change: "Change", *, removed: bool) -> None:
