@@ -169,16 +169,16 @@ def test_the_command_asks_before_it_removes(two):
     assert "Give --yes" in run("--remove", 1, "--store", two, expect=2).stderr
     assert tables(two) == before
     asked = run("--remove", 2, "--store", two, input="y\n").stderr
-    assert "Remove feature set 2 (text by hashed-ngrams, none)" in asked
-    assert "features_text shows feature set 1 (text by hashed-ngrams, none) now." in asked
+    assert "Remove feature set 2 (text by hashed-ngrams)" in asked
+    assert "features_text shows feature set 1 (text by hashed-ngrams) now." in asked
     said = run("--remove", 1, "--yes", "--store", two).stderr
     assert "features_text shows nothing now" in said
     assert "holds no feature set" in run("--remove", 3, "--yes", "--store", two).stderr
 
 
 def test_the_command_says_what_a_change_came_to(two, imported):
-    assert "features_text shows feature set 1 (text by hashed-ngrams, none) now." in run("--use", 1, "--store", two).stderr
-    assert "features_text shows feature set 1 (text by hashed-ngrams, none) already." in run("--use", 1, "--store", two).stderr
+    assert "features_text shows feature set 1 (text by hashed-ngrams) now." in run("--use", 1, "--store", two).stderr
+    assert "features_text shows feature set 1 (text by hashed-ngrams) already." in run("--use", 1, "--store", two).stderr
     assert "shows what it showed before" in run("--remove", 2, "--yes", "--store", two).stderr
     asked = run("--remove", 1, "--store", imported, input="y\n").stderr
     assert "only a pull into a new store brings them again" in asked
