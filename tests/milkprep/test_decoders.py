@@ -1,5 +1,6 @@
 """Decoding in other processes: the same arrays as here, in order, and a file that ends its process takes only itself with it."""
 
+import sys
 import time
 
 import numpy as np
@@ -86,6 +87,18 @@ def test_a_file_that_ends_or_keeps_its_process_fails_alone(tmp_path, encoder, de
     found = answers(encoder, pictures(tmp_path, names), n_workers=n_workers, at_once=4)
     assert [isinstance(value, DecodeFailure) for value in found] == [False, True, True, False, True, False, True]
     assert {value.reason for value in found if isinstance(value, DecodeFailure)} == {decoders.DEADLY}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere systems do not bound the memory that is mapped")
+def test_a_picture_that_takes_too_much_memory_fails_alone(tmp_path, encoder, monkeypatch):
+    (tmp_path / "path").mkdir()
+    (tmp_path / "path" / "sitecustomize.py").write_text("from milkprep.decode import limits\nlimits.MOST_MEMORY = 96 << 20")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "path"))
+    large = write_picture(tmp_path / "large.png", np.zeros((6000, 6000, 3), dtype=np.uint8))
+    files = pictures(tmp_path, ["a", "b"])
+    found = answers(encoder, [files[0], large, files[1]], n_workers=1, at_once=3)
+    assert (found[1].status, found[1].reason) == (AssetStatus.DECODE_ERROR, "the picture takes too much memory to decode")
+    np.testing.assert_array_equal(found[2], encoder.decode(files[1]))
 
 
 @pytest.mark.parametrize("change", ["other", "removed", "broken"])
