@@ -115,8 +115,7 @@ def extract(
     chosen = extractors.resolve(modality, encoder)
     reader.require_content()
     stages = Stages(*STAGES)
-    with stages.measure("loading"):
-        built = chosen.build(options)
+    built = loaded(chosen, options, stages, reporter)
     work = _begin(store_path, reader, built, stages, retry_failed=retry_failed)
     work = replace(work, batch_size=batch_size or built.batch_size, n_workers=workers or n_cores())
     embeddings = _embed_passes(work, reporter)
@@ -146,6 +145,12 @@ def refuse_several(several: Several | None, *, modality: Modality, encoder: str 
     if several is not None and (modality is Modality.TEXT or encoder == IMPORTED):
         what = "text: an item has one, of the columns that --fields names" if modality is Modality.TEXT else "vectors that came ready-made"
         raise BadValue(f"--several {several} means nothing to {what}. Leave it out.")
+
+
+def loaded(chosen: extractors.Resolved, options: EncoderOptions, stages: Stages, reporter: Reporter) -> Encoder[Any, Any]:
+    """The encoder, its weights loaded; who watches sees that they are."""
+    with stages.measure("loading"), reporter.progress(f"loading {chosen.weights or options.weights or chosen.name}", total=None, unit=""):
+        return chosen.build(options)
 
 
 def identity_of(reader: Reader, encoder: Encoder[Any, Any]) -> EncoderIdentity:
@@ -184,7 +189,8 @@ def embed_all(work: Work, reporter: Reporter) -> Embeddings:
     logger.info("%d %s on %d pages to embed with %s", total, unit, len(work.pages), encoder)
     if not work.pages:
         return Embeddings(0, interrupted=False)
-    with reporter.progress(f"{work.reader.modality} by {encoder}", total=total, unit=unit) as progress:
+    which = ", next of several" if work.reader.n_passes else ""
+    with reporter.progress(f"{work.reader.modality} by {encoder}{which}", total=total, unit=unit) as progress:
         return embed_pages(work, progress)
 
 

@@ -26,6 +26,7 @@ from milkprep.extract import (
     ExtractReport,
     embed_all,
     identity_of,
+    loaded,
     n_cores,
     nothing_embedded,
     refuse_less_than_one,
@@ -129,8 +130,7 @@ def extract_shard(
     chosen = extractors.resolve(modality, encoder)
     reader.require_content()
     stages = Stages(*STAGES)
-    with stages.measure("loading"):
-        built = chosen.build(options)
+    built = loaded(chosen, options, stages, reporter)
     identity = identity_of(reader, built)
     name = feature_sets.name_of(modality, identity)
     folder = (out or default_folder(store_path)) / f"{modality}-{name[:12]}" / f"{shard.number}-of-{shard.of}"

@@ -8,10 +8,10 @@ whole is written before it is raised.
 
 import queue
 import threading
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,6 +21,7 @@ from milkprep.engine.content import AT_ONCE, Page, Reader
 from milkprep.engine.decoders import Answer, Decoders
 from milkprep.engine.embedding import Batcher, Embedded
 from milkprep.engine.stages import Stages
+from milkprep.engine.telling import Telling
 from schemas.contracts import FeatureSet
 from schemas.reporting import Progress
 
@@ -92,16 +93,17 @@ def embed_pages(work: Work, progress: Progress) -> Embeddings:
 
     Args:
         work: what is to be done.
-        progress: told of each item.
+        progress: told of each item, and what each stage has behind it.
     """
-    under_way = _UnderWay()
+    under_way, telling = _UnderWay(), Telling(progress)
     using = decoders.of(work.encoder, n_workers=work.n_workers)
-    reading, writing = _Reading(work, using, under_way), _Writing(work, under_way)
+    reading, writing = _Reading(work, using, under_way, telling), _Writing(work, under_way, telling)
     batcher = Batcher(work.encoder, batch_size=work.batch_size, stages=work.stages)
     n, interrupted = 0, False
     try:
         while (page := reading.next_page()) is not None:
-            outcome = batcher.embed(reading.answers(), done=_counted(page, progress))
+            telling.taken(page)
+            outcome = batcher.embed(reading.answers(), done=telling.encoded)
             writing.put(page, outcome)
             n += outcome.vectors.height
     except KeyboardInterrupt:
@@ -110,15 +112,9 @@ def embed_pages(work: Work, progress: Progress) -> Embeddings:
         reading.stop()
         using.close()
         writing.close()
+        telling.flush()
     writing.raise_error()
     return Embeddings(n, interrupted)
-
-
-def _counted(page: Page, progress: Progress) -> Callable[[str], None]:
-    """Count a page's rows as done: at once where nothing is to be computed, the others with their content."""
-    sharers = Counter(page.rows["content_sha256"].to_list())
-    progress.advance(page.refused.height + sum(sharers[sha256] for sha256 in page.known))
-    return lambda sha256: progress.advance(sharers[sha256])
 
 
 class _UnderWay:
@@ -153,8 +149,8 @@ Event = Page | tuple[Sequence[str], Future[list[Answer]]] | None
 class _Reading:
     """Reads pages and has their new contents decoded, ahead of who asks."""
 
-    def __init__(self, work: Work, using: Decoders, under_way: _UnderWay) -> None:
-        self._work, self._using, self._under_way = work, using, under_way
+    def __init__(self, work: Work, using: Decoders, under_way: _UnderWay, telling: Telling) -> None:
+        self._work, self._using, self._under_way, self._telling = work, using, under_way, telling
         self._events: queue.SimpleQueue[Event | Future[None]] = queue.SimpleQueue()
         self._room = threading.Condition()
         self._n_ahead = self._bytes_ahead = 0
@@ -210,6 +206,7 @@ class _Reading:
     def _hand_out(self, page: Page) -> None:
         new = [sha256 for sha256 in page.contents if sha256 not in page.known]
         self._under_way.add(new)
+        self._telling.read(page)
         self._events.put(page)
         for start in range(0, len(new), self._using.chunk):
             chunk = new[start : start + self._using.chunk]
@@ -219,21 +216,22 @@ class _Reading:
                     return
                 self._n_ahead += len(chunk)
             future = self._using.submit({sha256: page.contents[sha256] for sha256 in chunk})
-            future.add_done_callback(self._count_bytes)
+            future.add_done_callback(partial(self._count, self._telling.assets_of(chunk)))
             self._events.put((chunk, future))
         self._events.put(None)
 
-    def _count_bytes(self, future: Future[list[Answer]]) -> None:
+    def _count(self, n_assets: int, future: Future[list[Answer]]) -> None:
         if not future.cancelled() and future.exception() is None:
             with self._room:
                 self._bytes_ahead += sum(answer.n_bytes for answer in future.result())
+            self._telling.decoded(n_assets)
 
 
 class _Writing:
     """Writes pages in their order, in a thread of its own; all that wait go into one transaction."""
 
-    def __init__(self, work: Work, under_way: _UnderWay) -> None:
-        self._work, self._under_way = work, under_way
+    def __init__(self, work: Work, under_way: _UnderWay, telling: Telling) -> None:
+        self._work, self._under_way, self._telling = work, under_way, telling
         self._waiting: list[tuple[Page, Embedded]] = []
         self._bytes_waiting = 0
         self._room = threading.Condition()
@@ -290,3 +288,4 @@ class _Writing:
             work.destination.record(pages, seconds=work.stages.lap())
         for page, outcome in pages:
             self._under_way.settle(page.contents, failed=outcome.failures["content_sha256"])
+            self._telling.written(page)

@@ -243,6 +243,9 @@ class Counting(Silent):
     def advance(self, n=1):
         self.done += n
 
+    def note(self, text):
+        self.noted = text
+
 
 def test_the_report_says_where_the_time_went(path):
     report = run(path)
