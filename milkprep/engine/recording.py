@@ -17,6 +17,8 @@ from schemas.store import Store
 
 #: The column rows are joined to contents by.
 CONTENT = "content_sha256"
+#: Which asset. A transaction keeps the frames that its statements read to its end, so they hold nothing else that is not read.
+PLACE = ("item_idx", "position")
 
 
 class IntoStore:
@@ -78,9 +80,9 @@ def record_inside(store: Store, feature_set: FeatureSet, pages: Sequence[tuple[P
     feature_sets.append_vectors(store, feature_set, vectors.filter(~pl.col(CONTENT).is_in(list(known))))
     failures = pl.concat([failures, _earlier_failures(store, feature_set, shared.difference(known, vectors[CONTENT]))])
     rows = pl.concat([page.rows for page, _ in pages])
-    accepted = rows.join(failures, on=CONTENT, how="anti")
+    accepted = rows.join(failures, on=CONTENT, how="anti").select(*PLACE, CONTENT)
     refused = pl.concat([*(page.refused for page, _ in pages), rows.join(failures, on=CONTENT).select(*REFUSED)])
-    with store.registered("tried", rows), store.registered("accepted", accepted), store.registered("refused", refused):
+    with store.registered("tried", rows.select(*PLACE)), store.registered("accepted", accepted), store.registered("refused", refused):
         item_means.forget_inside(store, feature_set, refused["item_idx"])
         _record_rows(store, feature_set, accepted, location=location)
 
