@@ -10,8 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 
 #: Bytes a process may take on top of what its libraries have when it is ready. Measured as growth of VmData: pictures of 64 million
-#: pixels 2.1 GiB (16-bit grey, or transparent), 2.8 GiB where they are one pixel wide and fitted to a network, eight frames of 4K video
-#: 0.6 GiB (on top of 1.0 that Pillow keeps of such pictures), ten minutes of sound at 96 kHz 1.5 GiB with torchaudio's import.
+#: pixels 1.5 GiB (transparent ones, laid on white), 2.7 GiB where they are one pixel wide and fitted to a network; eight frames of 4K
+#: video 1.2 GiB; ten minutes of sound at 96 kHz 1.5 GiB with torchaudio's import.
 MOST_MEMORY = 4 << 30
 #: Where a process states how soon it is ended when memory runs out, and the most it can state (proc(5)).
 SACRIFICE, FIRST_OF_ALL = Path("/proc/self/oom_score_adj"), 1000

@@ -30,8 +30,9 @@ HELD_BYTES = 96 << 20
 #: A side longer than this many times the other is cut to it, around the middle, before the short one is scaled up to the network's:
 #: of a line of pixels that would be gigabytes, of which the middle is kept anyway.
 LONGEST = 64
-#: Blocks of a MiB that Pillow keeps for the next picture in place of giving them back: about a fifth of the time of preparing a JPEG.
-KEPT_BLOCKS = 64
+#: Blocks of 16 MiB that Pillow keeps for the next picture in place of giving them back: about a fifth of the time of preparing a JPEG.
+#: They hold a photograph of twelve million pixels and its copies; more would leave a process as large as its largest picture.
+KEPT_BLOCKS = 8
 
 
 @dataclass(frozen=True, slots=True)
