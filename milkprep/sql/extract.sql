@@ -115,10 +115,9 @@ UPDATE assets SET status = 'ok', reason = NULL, content_sha256 = accepted.conten
 WHERE assets.modality = $modality AND assets.item_idx = accepted.item_idx AND assets.position = accepted.position;
 
 -- name: accept_texts
--- The assets of a text are columns of items; one that another encoder failed on, or that was not asked for, is ok again.
+-- The assets of a text are columns of items; one that another encoder failed on is ok again.
 UPDATE assets SET status = 'ok', reason = NULL FROM accepted
-WHERE assets.modality = $modality AND assets.item_idx = accepted.item_idx
-  AND (assets.status = 'decode_error' OR assets.status = 'ok' AND assets.reason IS NOT NULL);
+WHERE assets.modality = $modality AND assets.item_idx = accepted.item_idx AND assets.status = 'decode_error';
 
 -- name: add_text_assets
 -- Where an item's text comes from columns that the source made no asset of.
@@ -128,17 +127,19 @@ FROM accepted AS c LEFT JOIN assets AS a ON a.item_idx = c.item_idx AND a.modali
 GROUP BY c.item_idx HAVING NOT coalesce(bool_or(a.status = 'ok'), false);
 
 -- name: refuse_files
--- An asset that another encoder could use stays ok; its reason says what this one found.
-UPDATE assets SET reason = refused.reason, content_sha256 = coalesce(refused.content_sha256, assets.content_sha256),
-    status = CASE WHEN other.item_idx IS NULL THEN refused.status ELSE 'ok' END
+-- An asset that another encoder could use stays ok and states no reason: what this one found is in feature_failures.
+UPDATE assets SET content_sha256 = coalesce(refused.content_sha256, assets.content_sha256),
+    status = CASE WHEN other.item_idx IS NULL THEN refused.status ELSE 'ok' END,
+    reason = CASE WHEN other.item_idx IS NULL THEN refused.reason END
 FROM refused LEFT JOIN (SELECT DISTINCT r.item_idx, r.position FROM feature_rows AS r JOIN feature_sets AS s USING (feature_set_id)
                         WHERE s.modality = $modality) AS other
     ON other.item_idx = refused.item_idx AND other.position = refused.position
 WHERE assets.modality = $modality AND assets.item_idx = refused.item_idx AND assets.position = refused.position;
 
 -- name: refuse_texts
-UPDATE assets SET reason = refused.reason, status = CASE WHEN other.item_idx IS NULL THEN refused.status ELSE assets.status END
-FROM refused LEFT JOIN (SELECT DISTINCT r.item_idx FROM feature_rows AS r JOIN feature_sets AS s USING (feature_set_id)
+-- As for files: of an item that another encoder could use nothing is said here.
+UPDATE assets SET status = refused.status, reason = refused.reason
+FROM refused ANTI JOIN (SELECT DISTINCT r.item_idx FROM feature_rows AS r JOIN feature_sets AS s USING (feature_set_id)
                         WHERE s.modality = $modality) AS other
     ON other.item_idx = refused.item_idx
 WHERE assets.modality = $modality AND assets.item_idx = refused.item_idx AND assets.status IN ('ok', 'decode_error');

@@ -11,8 +11,8 @@ WITH shown AS (
     SELECT f.item_idx, s.modality, arg_min(f.reason, (f.status = 'absent', f.position)) AS reason
     FROM feature_failures AS f JOIN shown AS s USING (feature_set_id) GROUP BY f.item_idx, s.modality
 ), first_asset AS (
-    -- What another set found wrong with content that is ok says nothing of this one.
-    SELECT item_idx, modality, arg_min(CASE WHEN status = 'ok' THEN '' ELSE coalesce(reason, '') END, (status = 'absent', position)) AS reason
+    -- Content that is ok states no reason.
+    SELECT item_idx, modality, arg_min(coalesce(reason, ''), (status = 'absent', position)) AS reason
     FROM assets GROUP BY item_idx, modality
 ), unasked AS (
     -- Items without a character in the columns that the current set of texts is made of.

@@ -86,6 +86,10 @@ PLANTS = {
         "INSERT INTO title_words VALUES (0, 1, 0)",
         "INSERT INTO title_words VALUES (0, 1, 1), (0, 1, 2)",
     ],
+    "usable_assets_state_no_reason": [
+        "UPDATE assets SET reason = 'another encoder failed' WHERE status = 'ok'",
+        "UPDATE assets SET reason = '' WHERE status = 'ok'",
+    ],
     "user_ids_are_dense": ["UPDATE users SET user_idx = 5 WHERE user_idx = 1", "UPDATE users SET user_key = 'anna'"],
     "visual_vectors_are_finite_and_not_zero": ["UPDATE vectors_2 SET vector = [0, 0]", "UPDATE vectors_2 SET vector = ['-inf'::FLOAT, 1]"],
 }

@@ -114,8 +114,8 @@ def test_reasons_change_with_the_set_that_is_shown(filled):
     assert reasons(filled, "text") == [None, None, None, "the title is empty"]
 
 
-def test_what_another_set_found_wrong_with_content_that_is_ok_is_no_reason(catalogue):
-    add_assets(catalogue, (0, "visual", 0, "v", "ok", "the encoder before refused it"), (0, "visual", 1, None, "decode_error", "cut short"))
+def test_content_that_is_ok_stands_before_content_that_is_not_and_states_no_reason(catalogue):
+    add_assets(catalogue, (0, "visual", 0, "v", "ok", None), (0, "visual", 1, None, "decode_error", "cut short"))
     assert reasons(catalogue, "visual")[0] == "not extracted yet"
 
 
