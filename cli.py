@@ -20,7 +20,7 @@ from milkprep import commands as prep
 from milkprep.inspection import commands as inspection
 from milkprep.pull import commands as pull
 from milktrain import commands as training
-from schemas import __version__, answers
+from schemas import __version__, answers, reporting
 from schemas.answers import Format
 from schemas.contracts import Modality, Setting
 from schemas.errors import BadValue, MilkError
@@ -28,6 +28,7 @@ from schemas.reporting import Console, Progress
 
 if TYPE_CHECKING:
     import polars as pl
+    from rich.console import RenderableType
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
     from typer._click.core import Context
@@ -69,18 +70,34 @@ class RichConsole:
 
     @contextmanager
     def progress(self, label: str, *, total: int | None, unit: str) -> Iterator[Progress]:
-        """A bar with count, rate and time left on stderr."""
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        """A bar with count, rate and time left on stderr; where no terminal shows it, a line every half minute."""
+        if not self.talk.is_terminal:
+            with reporting.lines(label, total=total, unit=unit, say=self.say) as told:
+                yield told
+            return
+        from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
         from rich.progress import Progress as Bars
+        from rich.text import Text
 
-        columns = ("[progress.description]{task.description}", BarColumn(), MofNCompleteColumn(), TextColumn(unit))
-        with Bars(
-            *columns,
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
-            console=self.talk,
-            disable=not self.talk.is_terminal,
+        class Rate(ProgressColumn):
+            """Units a second: of the last half minute, at the end of all."""
+
+            def render(self, task: Task) -> Text:
+                speed = task.finished_speed or task.speed
+                return Text(reporting.per_second(speed) if speed else "")
+
+        class Noted(Bars):
+            """A bar, and the remark below it, which would not fit beside it."""
+
+            def get_renderables(self) -> "Iterator[RenderableType]":
+                yield self.make_tasks_table(self.tasks)
+                if note := "".join(task.fields["note"] for task in self.tasks):
+                    yield Text(f"  {note}", no_wrap=True, overflow="ellipsis")
+
+        counted = (MofNCompleteColumn(), TextColumn(unit), Rate()) if unit else ()
+        time_column = TimeElapsedColumn() if total is None else TimeRemainingColumn(compact=True, elapsed_when_finished=True)
+        with Noted(
+            TextColumn("{task.description}", markup=False), BarColumn(bar_width=16), *counted, time_column, console=self.talk, refresh_per_second=8
         ) as bars:
             yield _Bar(bars, bars.add_task(label, total=total, note=""))
 

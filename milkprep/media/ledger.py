@@ -41,7 +41,7 @@ class Ledger:
         self._path, self._modality = store_path, modality.value
         self._sql = queries.load("milkprep.sql", "media.sql")
         self._rows: list[Visited] = []
-        self._written_at = self._started = time.monotonic()
+        self._written_at = time.monotonic()
         self.n_visited = self.n_ok = self.n_bytes = 0
         self.failures = Counter[str]()  # reasons of addresses that failed
 
@@ -87,9 +87,8 @@ class Ledger:
         self.n_bytes += sum(row.n_bytes or 0 for row in rows)
         self.failures.update(row.reason or "" for row in rows if row.status in (AssetStatus.FETCH_ERROR, AssetStatus.DECODE_ERROR))
         if rows:
-            rate = self.n_visited / max(time.monotonic() - self._started, 1e-3)
             progress.advance(len(rows))
-            progress.note(f"{rate:.0f}/s, {self.n_bytes / 1e6:.1f} MB, {self.n_visited - self.n_ok} without")
+            progress.note(f"{self.n_bytes / 1e6:.1f} MB, {self.n_visited - self.n_ok} without")
         if len(self._rows) >= BATCH or time.monotonic() - self._written_at >= BATCH_S:
             self.write()
 
