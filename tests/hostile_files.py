@@ -9,7 +9,7 @@ from pathlib import Path
 
 import av
 import numpy as np
-from av_samples import write_clip, write_video
+from av_samples import CLIPS, write_clip, write_video
 from media_samples import tone, write_picture, write_sound, write_wav
 from PIL import Image
 
@@ -103,6 +103,10 @@ def write_pictures(folder: Path) -> dict[Path, State]:
     write_sound(folder / "sound.m4a", tone(1.0)[None], codec="aac", rate=16_000)
     write_wav(folder / "wav.jpg", tone(0.2))
     write_clip(folder / "clip.mp4", range(20))
+    states |= write_without_frames(folder)
+    with (folder / "sparse.png").open("wb") as sparse:
+        sparse.truncate((1 << 30) + 1)
+    states["sparse.png"] = ("decode_error", "the file is larger than 1024 MiB")
     clip = (folder / "clip.mp4").read_bytes()
     contents = {"bomb.png": one_colour_png(30_000), "page.png": b"<html><body>404</body></html>", "empty.jpg": b"", **claimed_sizes()}
     states |= {"sound.m4a": NO_PICTURE, "wav.jpg": NO_PICTURE, "clip.mp4": OK, "bomb.png": TOO_LARGE, "page.png": NO_PICTURE, "empty.jpg": EMPTY}
@@ -121,6 +125,19 @@ def write_pictures(folder: Path) -> dict[Path, State]:
         contents[name], states[name] = picture("PNG", comment=name), OK
     write_bytes(folder, contents)
     return {folder / name: state for name, state in states.items()}
+
+
+def write_without_frames(folder: Path) -> dict[str, State]:
+    """Videos of a header and nothing else."""
+    unfinished = "the video is broken or of an unknown format: End of file"
+    reasons = {"avi": "the video has no frame that can be decoded", "mkv": unfinished, "webm": unfinished}
+    for ending in reasons:
+        with av.open(str(folder / f"no frames.{ending}"), "w") as container:
+            stream = container.add_stream(CLIPS[ending][0], rate=25)
+            stream.width = stream.height = 32
+            stream.pix_fmt = CLIPS[ending][1]
+            container.start_encoding()
+    return {f"no frames.{ending}": ("decode_error", reason) for ending, reason in reasons.items()}
 
 
 def thin(axis: int) -> bytes:
@@ -158,6 +175,29 @@ def claimed_lengths(wav: bytes, flac: bytes, *, rate: int) -> dict[str, bytes]:
     return {"claimed.wav": wav, "claimed.flac": flac[:at] + bytes([first]) + struct.pack(">I", claims & 0xFFFFFFFF) + flac[at + 5 :]}
 
 
+def claimed_by_streams(folder: Path) -> dict[str, bytes]:
+    """A second of sound whose last page, or first frame, claims ten hours."""
+    ogg = bytearray(write_sound(folder / "o.ogg", tone(1.0, rate=48_000)[None], codec="libopus", rate=48_000).read_bytes())
+    page = ogg.rindex(b"OggS")  # its last: the samples so far 6 bytes in, a checksum 22 bytes in (RFC 3533, section 6)
+    ogg[page + 6 : page + 14] = struct.pack("<q", TEN_HOURS * 48_000)
+    ogg[page + 22 : page + 26] = bytes(4)
+    ogg[page + 22 : page + 26] = struct.pack("<I", ogg_checksum(ogg[page:]))
+    mp3 = bytearray(write_sound(folder / "m.mp3", tone(1.0)[None], codec="libmp3lame", rate=16_000).read_bytes())
+    at = mp3.index(b"Info")
+    mp3[at + 8 : at + 12] = struct.pack(">I", TEN_HOURS * 16_000 // 576)
+    return {"claimed.ogg": bytes(ogg), "claimed.mp3": bytes(mp3)}
+
+
+def ogg_checksum(page: bytes) -> int:
+    """CRC-32 of generator 0x04c11db7, neither reflected nor inverted (RFC 3533, section 6)."""
+    found = 0
+    for byte in page:
+        found ^= byte << 24
+        for _ in range(8):
+            found = (found << 1) ^ (0x104C11DB7 if found >> 31 else 0)
+    return found
+
+
 def write_sounds(folder: Path) -> dict[Path, State]:
     """What is to be heard: good files beside hostile ones."""
     states: dict[str, State] = {"good.wav": OK, "video.mp3": OK, "ten hours.flac": ("silent", "the sound is silent throughout")}
@@ -175,6 +215,10 @@ def write_sounds(folder: Path) -> dict[Path, State]:
         "picture.mp3": NO_SOUND_AT_ALL,
         "head.wav": NO_SAMPLES,
     }
+    contents |= claimed_by_streams(folder)
+    states |= dict.fromkeys(("claimed.ogg", "claimed.mp3"), OK)  # neither is known to tell the truth, so both are read up to their end
+    for part in range(6, 10):
+        contents[f"part {part}.flac"], states[f"part {part}.flac"] = flac[: len(flac) * part // 10], NO_SOUND
     for part in range(1, 9):
         contents[f"part {part}.wav"] = wav[: len(wav) * part // 10]
         states[f"part {part}.wav"] = SHORT_SOUND
