@@ -83,8 +83,7 @@ class RichConsole:
             """Units a second: of the last half minute, at the end of all."""
 
             def render(self, task: Task) -> Text:
-                speed = task.finished_speed or task.speed
-                return Text(reporting.per_second(speed) if speed else "")
+                return Text(reporting.per_second(task.finished_speed or task.speed or 0))
 
         class Noted(Bars):
             """A bar, and the remark below it, which would not fit beside it."""
@@ -95,10 +94,9 @@ class RichConsole:
                     yield Text(f"  {note}", no_wrap=True, overflow="ellipsis")
 
         counted = (MofNCompleteColumn(), TextColumn(unit), Rate()) if unit else ()
-        time_column = TimeElapsedColumn() if total is None else TimeRemainingColumn(compact=True, elapsed_when_finished=True)
-        with Noted(
-            TextColumn("{task.description}", markup=False), BarColumn(bar_width=16), *counted, time_column, console=self.talk, refresh_per_second=8
-        ) as bars:
+        clock = TimeElapsedColumn() if total is None else TimeRemainingColumn(compact=True, elapsed_when_finished=True)
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=16), *counted, clock)
+        with Noted(*columns, console=self.talk, refresh_per_second=8) as bars:
             yield _Bar(bars, bars.add_task(label, total=total, note=""))
 
 
