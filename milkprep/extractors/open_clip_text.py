@@ -146,7 +146,8 @@ def _require(repository: str) -> None:
         except unreachable as error:
             raise WeightsMissing(
                 f"The tokenizer {repository} is not on this machine and the hub cannot be reached. Connect to the network, give a folder that "
-                "holds model and tokenizer with --weights, or a network with the tokenizer of CLIP (such as ViT-B-32) with --model."
+                "holds model and tokenizer with --weights, or a network with the tokenizer of CLIP (such as ViT-B-32) with --model. "
+                "`--encoder hashed-ngrams` needs neither."
             ) from error
 
 
