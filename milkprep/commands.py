@@ -114,23 +114,17 @@ def extract(
     console: Console = ctx.obj
     options = EncoderOptions(model, weights, pooling, prefix, normalise, max_length, frames, frame_choice, window, device, precision)
     columns = tuple(part.strip() for part in fields.split(","))
+    _refuse_half_meant_shards(shards, out, as_default=as_default)
     if shards is not None:
         from milkprep.engine.shards import Shard
         from milkprep.shards import extract_shard
 
-        if as_default:
-            raise BadValue("--as-default is for the vectors of all shards together. Give it to `python cli.py merge-shards`.")
-        engine.refuse_several(several, modality=modality, encoder=encoder)
-        if several is Several.FIRST:
-            raise BadValue(f"--several {several} goes through all items several times, which shards cannot. Leave --shards out, or --several.")
         part = extract_shard(
-            store, modality=modality, shard=Shard.parse(shards), out=out, encoder=encoder, options=options, fields=columns,
+            store, modality=modality, shard=Shard.parse(shards), out=out, encoder=encoder, options=options, fields=columns, several=several,
             batch_size=batch_size, workers=workers, retry_failed=retry_failed, reporter=console,
         )  # fmt: skip
         _tell_shard(console, part, store, as_json=as_json)
         return
-    if out is not None:
-        raise BadValue("--out is the folder of shards. Say which part is to be done with --shards N/M, or leave it out.")
     report = engine.extract(
         store, modality=modality, encoder=encoder, options=options, fields=columns, several=several,
         batch_size=batch_size, workers=workers, retry_failed=retry_failed, as_default=as_default, reporter=console,
@@ -142,6 +136,13 @@ def extract(
     if report.interrupted:
         console.say("Stopped; what was embedded is stored. Run the same command again to go on.")
         raise typer.Exit(INTERRUPTED)
+
+
+def _refuse_half_meant_shards(shards: str | None, out: Path | None, *, as_default: bool) -> None:
+    if shards is None and out is not None:
+        raise BadValue("--out is the folder of shards. Say which part is to be done with --shards N/M, or leave it out.")
+    if shards is not None and as_default:
+        raise BadValue("--as-default is for the vectors of all shards together. Give it to `python cli.py merge-shards`.")
 
 
 def _tell_shard(console: Console, report: "ShardReport", store: Path, *, as_json: bool) -> None:

@@ -9,10 +9,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from milkprep import extractors
-from milkprep.encoder import Encoder, EncoderOptions
+from milkprep.encoder import EncoderOptions
 from milkprep.engine import merging, shard_checks
 from milkprep.engine.content import PAGE_ITEMS, PATIENCE_S, UNREGISTERED, Reader
 from milkprep.engine.pipeline import Embeddings, Work
@@ -30,10 +29,11 @@ from milkprep.extract import (
     n_cores,
     nothing_embedded,
     refuse_less_than_one,
+    refuse_several,
     report_of,
 )
 from schemas import feature_sets, queries
-from schemas.contracts import EncoderIdentity, FeatureSet, Modality
+from schemas.contracts import EncoderIdentity, FeatureSet, Modality, Several
 from schemas.errors import BadValue, Stale
 from schemas.reporting import Reporter
 from schemas.store import Store
@@ -97,6 +97,7 @@ def extract_shard(
     encoder: str | None = None,
     options: EncoderOptions = NO_CHOICE,
     fields: tuple[str, ...] = ("title", "description"),
+    several: Several | None = None,
     batch_size: int | None = None,
     workers: int | None = None,
     retry_failed: bool = False,
@@ -112,6 +113,7 @@ def extract_shard(
         encoder: as for `extract`, but for `imported`.
         options: of the encoder.
         fields: columns of `items` a text is composed of.
+        several: as for `extract`, but for the first only, which takes several runs through all items.
         batch_size: contents a batch; None: the encoder's own.
         workers: processes that decode files; None: one a core.
         retry_failed: try what this encoder could not embed once more.
@@ -119,13 +121,11 @@ def extract_shard(
 
     Raises:
         UnknownName, BadValue, WeightsMissing, DataError, StoreError: as `extract`.
-        DataError: if another process works on this shard.
-        Stale: if the shard was begun with another catalogue.
+        DataError, Stale: if another process works on this shard, or it was begun with another catalogue.
     """
     started = time.perf_counter()
     refuse_less_than_one(batch_size=batch_size, workers=workers)
-    if encoder == IMPORTED:
-        raise BadValue(f"--encoder {IMPORTED} computes nothing, so there is nothing to share. Leave --shards out.")
+    _refuse_indivisible(modality, encoder, several)
     reader = Reader(store_path, modality=modality, fields=fields)
     chosen = extractors.resolve(modality, encoder)
     reader.require_content()
@@ -133,45 +133,65 @@ def extract_shard(
     built = loaded(chosen, options, stages, reporter)
     identity = identity_of(reader, built)
     name = feature_sets.name_of(modality, identity)
-    folder = (out or default_folder(store_path)) / f"{modality}-{name[:12]}" / f"{shard.number}-of-{shard.of}"
-    folder.mkdir(parents=True, exist_ok=True)
-    with held(folder, shard):
-        work, manifest = _begin(store_path, reader, built, FeatureSet(UNREGISTERED, modality, identity, name), stages, folder, shard, retry_failed)
-        work = replace(work, batch_size=batch_size or built.batch_size, n_workers=workers or n_cores())
-        embeddings = Embeddings(0, interrupted=False) if manifest.files is not None else embed_all(work, reporter)
-        seconds = time.perf_counter() - started
-        if manifest.files is None:
-            files = None if embeddings.interrupted else described(folder, manifest.pages)
-            manifest = replace(manifest, files=files, seconds=manifest.seconds + seconds)
-            manifest.write(folder)
-    return ShardReport(
-        shard, folder, modality, identity, manifest.files is not None, len(manifest.pages), embeddings.n, seconds, stages=dict(stages.seconds)
-    )
-
-
-def _begin(
-    store_path: Path, reader: Reader, encoder: Encoder[Any, Any], asked: FeatureSet, stages: Stages, folder: Path, shard: Shard, retry_failed: bool
-) -> tuple[Work, Manifest]:
-    """What is left of a shard, and its manifest, written where there is none."""
     with stages.measure("reading"), Store(store_path, mode="read", wait_s=PATIENCE_S) as store:
-        feature_set = feature_sets.by_name(store, asked.fingerprint) or asked
+        feature_set = feature_sets.by_name(store, name) or FeatureSet(UNREGISTERED, modality, identity, name)
         retry = retry_failed or not _state(store, feature_set)[0]
         pending = dict(reader.pages(store, feature_set, retry=retry))
-        catalogue = merging.catalogue_of(store)
-    page_items = PAGE_ITEMS[asked.modality]
-    if (folder / MANIFEST).exists():
-        manifest = Manifest.read(folder)
-        if (manifest.catalogue, manifest.fingerprint, manifest.shard, manifest.page_items) != (catalogue, asked.fingerprint, shard, page_items):
-            raise Stale(
-                f"The shard in {folder} was made from another catalogue than {store_path} holds. Delete the folder, or name another with --out."
-            )
-    else:
-        pages = [page for page in pending if shard.has(page)]
-        manifest = Manifest(FORMAT, asked.modality, asked.identity, asked.fingerprint, catalogue, shard, page_items, pages)
+        begun = Manifest(FORMAT, modality, identity, name, merging.catalogue_of(store), shard, PAGE_ITEMS[modality], list(pending))
+    folder = _folder(out or default_folder(store_path), begun)
+    with held(folder, shard):
+        manifest = _begin(folder, begun)
+        into = IntoShard(folder, manifest.pages)
+        left = [(page, pending.get(page, 0)) for page in into.left]
+        work = Work(store_path, reader, built, feature_set, into, batch_size or built.batch_size, workers or n_cores(), retry, left, stages)
+        embeddings = Embeddings(0, interrupted=False) if manifest.files is not None else embed_all(work, reporter)
+        manifest = _end(folder, manifest, interrupted=embeddings.interrupted, seconds=time.perf_counter() - started)
+    finished, n_pages, seconds = manifest.files is not None, len(manifest.pages), time.perf_counter() - started
+    return ShardReport(shard, folder, modality, identity, finished, n_pages, embeddings.n, seconds, stages=dict(stages.seconds))
+
+
+def _refuse_indivisible(modality: Modality, encoder: str | None, several: Several | None) -> None:
+    refuse_several(several, modality=modality, encoder=encoder)
+    if encoder == IMPORTED:
+        raise BadValue(f"--encoder {IMPORTED} computes nothing, so there is nothing to share. Leave --shards out.")
+    if several is Several.FIRST:
+        raise BadValue(f"--several {several} goes through all items several times, which shards cannot. Leave --shards out, or --several.")
+
+
+def _folder(out: Path, begun: Manifest) -> Path:
+    """The folder of one shard, made where there is none; those of a feature set lie together."""
+    folder = out / f"{begun.modality}-{begun.fingerprint[:12]}" / f"{begun.shard.number}-of-{begun.shard.of}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadValue(f"{out} cannot hold shards: {error.strerror}. Name another folder with --out.") from error
+    return folder
+
+
+def _begin(folder: Path, begun: Manifest) -> Manifest:
+    """The manifest of a shard that is begun now, of all pages those that are its own; the one that is there where it was begun before.
+
+    Raises:
+        Stale: if that one is of another catalogue.
+    """
+    if not (folder / MANIFEST).exists():
+        manifest = replace(begun, pages=[page for page in begun.pages if begun.shard.has(page)])
         manifest.write(folder)
-    into = IntoShard(folder, manifest.pages)
-    left = [(page, pending.get(page, 0)) for page in into.left]
-    return Work(store_path, reader, encoder, feature_set, into, encoder.batch_size, 1, retry, left, stages), manifest
+        return manifest
+    manifest = Manifest.read(folder)
+    if replace(manifest, identity=begun.identity, pages=begun.pages, files=None, seconds=0.0) != begun:
+        raise Stale(f"The shard in {folder} was made from another catalogue than the store holds. Delete the folder, or name another with --out.")
+    return manifest
+
+
+def _end(folder: Path, manifest: Manifest, *, interrupted: bool, seconds: float) -> Manifest:
+    """The manifest after a run; one that was finished before is left as it is."""
+    if manifest.files is not None:
+        return manifest
+    files = None if interrupted else described(folder, manifest.pages)
+    manifest = replace(manifest, files=files, seconds=manifest.seconds + seconds)
+    manifest.write(folder)
+    return manifest
 
 
 def merge_shards(store_path: Path, folders: Sequence[Path] = (), *, as_default: bool = False, reporter: Reporter) -> MergeReport:

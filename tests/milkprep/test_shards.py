@@ -1,5 +1,6 @@
 """Shards of an extraction: merged, they leave the very tables that one run would have left."""
 
+import json
 import shutil
 
 import polars as pl
@@ -7,12 +8,14 @@ import pytest
 from media_samples import gradient, write_picture
 from sharded import CATALOGUES, merge, part, parts, pictures, texts, whole
 from small_catalogue import query, tables, violations, write_catalogue
+from typer.testing import CliRunner
 
+import cli
 from milkprep.engine import content, decoders, shards
 from milkprep.engine.pipeline import Batcher
 from milkprep.engine.shards import Shard
 from milkprep.shards import extract_shard
-from schemas.contracts import Modality
+from schemas.contracts import Modality, Several
 from schemas.errors import BadValue, DataError, Stale
 from schemas.reporting import Silent
 from schemas.store import Store
@@ -195,3 +198,33 @@ def test_a_part_that_is_none_is_refused(text):
 def test_imported_vectors_have_no_parts(tmp_path):
     with pytest.raises(BadValue, match="--encoder imported computes nothing"):
         extract_shard(texts(tmp_path, "s.duckdb"), modality=Modality.TEXT, shard=Shard(1, 2), encoder="imported", reporter=Silent())
+
+
+def test_the_command_line_tells_of_a_part_and_of_one_that_was_stopped(tmp_path, monkeypatch):
+    path = texts(tmp_path, "s.duckdb")
+    ask = ["extract", "--modality", "text", "--encoder", "hashed-ngrams", "--shards", "1/1", "--store", str(path)]
+    with monkeypatch.context() as patched:
+        patched.setattr(Batcher, "embed", lambda *_args, **_options: _interrupt())
+        stopped = CliRunner().invoke(cli.app, [*ask, "--json"])
+    assert stopped.exit_code == 130
+    assert json.loads(stopped.stdout)["finished"] is False
+    assert "Run the same command again to go on" in stopped.stderr
+    told = CliRunner().invoke(cli.app, ask)
+    assert told.exit_code == 0, told.stderr
+    assert "shard 1/1, 22 contents embedded now" in told.stderr
+    merged = CliRunner().invoke(cli.app, ["merge-shards", "--store", str(path), "--json"])
+    assert {name: json.loads(merged.stdout)[name] for name in ("shards", "items", "contents", "assets_now")} == {
+        "shards": 1, "items": 37, "contents": 22, "assets_now": 37,
+    }  # fmt: skip
+    assert "Nothing was left to merge" in CliRunner().invoke(cli.app, ["merge-shards", "--store", str(path)]).stderr
+
+
+def test_a_folder_that_cannot_be_made_is_said_to_be_none(tmp_path):
+    path = texts(tmp_path, "s.duckdb")
+    with pytest.raises(BadValue, match=r"s.duckdb cannot hold shards: Not a directory. Name another folder with --out"):
+        part(path, Modality.TEXT, "1/1", out=path)
+
+
+def test_of_several_pictures_the_first_usable_one_is_not_found_by_parts(tmp_path):
+    with pytest.raises(BadValue, match="--several first goes through all items several times"):
+        part(pictures(tmp_path, "s.duckdb"), Modality.VISUAL, "1/2", several=Several.FIRST)
