@@ -180,6 +180,12 @@ MISTAKES = {
     ),
     "shards that are nowhere": (["merge-shards", "nowhere", "--store", "READY"], 1, "There is no folder nowhere"),
     "shards that are none": (["merge-shards", "WORK/own_catalogue", "--store", "READY"], 1, "There is no shard in"),
+    "a choice between texts": (["extract", "--modality", "text", "--several", "first", "--store", "READY"], 2, "means nothing to text"),
+    "the first of several in shards": (
+        ["extract", "--modality", "visual", "--several", "first", "--shards", "1/2", "--store", "READY"],
+        2,
+        "Leave --shards out",
+    ),
     "no command of that name": (["extrakt"], 2, "No such command"),
     "no flag of that name": (["train", "--split", "x", "--presett", "default"], 2, "No such option"),
     "a setting that is none": (["train", "--split", "ftft-0", "--store", "READY", "--set", "betta=3"], 2, "betta"),

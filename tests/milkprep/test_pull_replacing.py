@@ -10,7 +10,7 @@ from raw_files import metadata, pull_amazon, pull_files, pull_prepared, review, 
 
 from milkprep import extract, splits
 from milkprep.pull import replacing
-from schemas.contracts import Modality, Setting
+from schemas.contracts import Modality, Setting, Several
 from schemas.errors import DataError
 from schemas.reporting import Silent
 from schemas.store import Store
@@ -151,6 +151,28 @@ def test_the_mean_of_several_pictures_is_that_of_the_pictures_that_stayed(tmp_pa
     assert broken(tmp_path) == []
     embed(tmp_path, Modality.VISUAL, "colour-layout")
     assert table(tmp_path, "SELECT item_idx, n FROM item_means ORDER BY ALL") == [(1, 2), (2, 3)]
+    assert broken(tmp_path) == []
+
+
+def test_where_the_first_picture_stands_for_an_item_one_does_so_after_a_replacement_too(tmp_path, media):
+    """The second picture of A is also the first of B, so both contents of A have a vector."""
+    images = media / "images"
+    write_picture(images / "A.gif", np.full((9, 9), 10, dtype=np.uint8))
+    (images / "B.gif").write_bytes((images / "A.png").read_bytes())
+    rows = "SELECT item_idx, position FROM feature_rows ORDER BY ALL"
+    pull_amazon(tmp_path, ITEMS, REVIEWS, media=media)
+    embed(tmp_path, Modality.VISUAL, "colour-layout", several=Several.FIRST)
+    assert table(tmp_path, rows) == [(0, 0), (1, 0), (2, 0)]
+    before = vectors(tmp_path, "visual")
+    write_picture(images / "A.gif", np.full((9, 9), 250, dtype=np.uint8))
+    pull_amazon(tmp_path, ITEMS, REVIEWS, media=media, replace=True)
+    assert table(tmp_path, rows) == [(0, 1), (1, 0), (2, 0)]
+    assert vectors(tmp_path, "visual") == before | {"A": before["B"]}
+    assert broken(tmp_path) == []
+    assert embed(tmp_path, Modality.VISUAL, "colour-layout", several=Several.FIRST).n_embedded_now == 1
+    assert table(tmp_path, rows) == [(0, 0), (1, 0), (2, 0)]
+    assert {key: value for key, value in vectors(tmp_path, "visual").items() if key != "A"} == {key: before[key] for key in "BC"}
+    assert vectors(tmp_path, "visual")["A"] not in before.values()
     assert broken(tmp_path) == []
 
 
