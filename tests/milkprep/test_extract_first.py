@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from av_samples import write_video
 from media_samples import gradient, tone, write_picture, write_wav
 from small_catalogue import query, tables, violations, write_catalogue
 
@@ -224,6 +225,23 @@ def test_a_file_without_sound_is_passed_by_and_the_next_one_is_heard(tmp_path):
     report = run(path, modality=Modality.AUDIO, encoder="log-mel")
     assert _positions(path) == {0: 2, 1: 0}
     assert report.n_failed == 2
+    assert violations(path) == {}
+
+
+def test_a_video_without_a_sound_track_is_passed_by_and_is_no_failure(tmp_path):
+    """It turns out to be absent, which takes it off the list of files, but not out of the order."""
+    silent, good, other = write_video(tmp_path / "silent.mp4"), tmp_path / "good.wav", tmp_path / "other.wav"
+    write_wav(good, tone(0.5))
+    write_wav(other, tone(0.5, hz=300.0))
+    files = {0: [silent, good, other], 1: [silent, tmp_path / "gone.wav", other], 2: [silent]}
+    path = write_catalogue(tmp_path / "s.duckdb", [("a", None)] * 3, files={Modality.AUDIO: files})
+    options = {"modality": Modality.AUDIO, "encoder": "log-mel"}
+    assert run(path, **options).n_failed == 1  # the one that is gone
+    assert _positions(path) == {0: 1, 1: 2}
+    before = tables(path)
+    assert run(path, **options).n_embedded_now == 0
+    assert run(path, retry_failed=True, **options).n_embedded_now == 0
+    assert tables(path) == before
     assert violations(path) == {}
 
 
