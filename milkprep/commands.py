@@ -197,7 +197,8 @@ def _as_object(report: "ExtractReport") -> dict[str, object]:
 def _tell(console: Console, report: "ExtractReport", *, now: str | None = None) -> None:
     modality, number, identity = report.feature_set.modality, report.feature_set.feature_set_id, report.feature_set.identity
     how = {"random": " (random weights)", "none": ""}.get(identity.weights, f" ({identity.weights})")
-    by = f"{identity.encoder}{how}"
+    of = ", of the first usable file of each" if identity.parameters.get("several") == Several.FIRST else ""
+    by = f"{identity.encoder}{how}{of}"
     console.say(f"{modality}: {report.n_items} items have a vector of width {identity.width} by {by}.")
     now = now or (f"{report.n_embedded_now} contents embedded now" if report.n_embedded_now else "Nothing was left to embed")
     console.say(f"{now}, {report.n_failed} failed.")

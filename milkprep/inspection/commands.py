@@ -60,7 +60,9 @@ def _show(console: Console, listed: "pl.DataFrame", *, title: str) -> None:
     state = pl.when("current").then(pl.lit("shown")).when("finished").then(pl.lit("beside")).otherwise(pl.lit("unfinished"))
     console.table(listed.select("id", "modality", "encoder", "weights", state.alias("state")), title=title)
     seconds = pl.col("seconds").round().cast(pl.Int64)
-    console.table(listed.select("id", "width", "pooling", "items", "contents", "failed", seconds), title="what each holds, and what it took")
+    console.table(
+        listed.select("id", "width", "pooling", "several", "items", "contents", "failed", seconds), title="what each holds, and what it took"
+    )
 
 
 def _ask(console: Console, chosen: "FeatureSet", store: Path) -> None:

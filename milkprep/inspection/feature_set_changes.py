@@ -41,8 +41,8 @@ def listed(store_path: Path) -> pl.DataFrame:
         store_path: the store.
 
     Returns:
-        `id`, `modality`, `encoder`, `weights` (`random` where nobody trained them), `width`, `pooling`, `items`, `contents`, `failed`,
-        `current`, `finished`, `seconds`.
+        `id`, `modality`, `encoder`, `weights` (`random` where nobody trained them), `width`, `pooling`, `several` (what
+        becomes of several files of an item; null where there are none), `items`, `contents`, `failed`, `current`, `finished`, `seconds`.
     """
     with Store(store_path, mode="read") as store:
         return store.query(_sql()["listing"])

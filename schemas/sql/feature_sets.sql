@@ -36,7 +36,7 @@ UPDATE feature_sets SET is_current = (feature_set_id = $feature_set_id) WHERE mo
 
 -- name: listing
 -- Every set, for people.
-SELECT feature_set_id AS id, modality, encoder, weights, width, pooling, n_items AS items, n_contents AS contents, n_failed AS failed,
+SELECT feature_set_id AS id, modality, encoder, weights, width, pooling, parameters->>'several' AS several, n_items AS items, n_contents AS contents, n_failed AS failed,
     is_current AS "current", finished_at IS NOT NULL AS finished, round(seconds, 1) AS seconds
 FROM feature_sets ORDER BY CASE modality WHEN 'visual' THEN 0 WHEN 'text' THEN 1 ELSE 2 END, feature_set_id;
 

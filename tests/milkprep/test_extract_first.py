@@ -13,6 +13,7 @@ from milkprep.encoder import EncoderOptions
 from milkprep.engine import content, decoders, pipeline, recording
 from milkprep.extract import ExtractReport, extract
 from milkprep.extractors.colour_layout import ColourLayout
+from milkprep.inspection.feature_set_changes import listed
 from schemas import fingerprint
 from schemas.contracts import Modality, Several
 from schemas.errors import BadValue, DataError, StoreLocked
@@ -199,6 +200,7 @@ def test_the_mean_and_the_first_are_two_sets_side_by_side_and_equal_where_an_ite
     assert run(path, several=Several.MEAN).feature_set == mean.feature_set
     settings = query(path, "SELECT parameters FROM feature_sets ORDER BY feature_set_id")
     assert [json.loads(parameters)["several"] for (parameters,) in settings] == ["first", "mean"]
+    assert listed(path)["several"].to_list() == ["first", "mean"]
     assert chosen(path) == EXPECTED
     assert query(path, "SELECT position FROM feature_rows WHERE feature_set_id = 2 AND item_idx = 0 ORDER BY 1") == [(0,), (1,), (2,)]
     assert query(path, "SELECT DISTINCT feature_set_id FROM item_means") == [(2,)]
