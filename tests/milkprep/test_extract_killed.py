@@ -132,6 +132,22 @@ def test_killed_again_and_again_it_ends_as_if_it_had_been_left_alone(tmp_path, m
     assert tables(killed) == tables(alone)
 
 
+def test_killed_within_and_between_passes_for_the_first_picture_it_ends_as_if_it_had_been_left_alone(tmp_path):
+    """Eight of forty pictures are none; one of them has another picture behind it, which a second pass embeds: five pages, then one."""
+    code = CHILD.replace("import Modality", "import Modality, Several").replace("reporter=", "several=Several.FIRST, reporter=")
+    alone, killed = (picture_catalogue(tmp_path, f"{name}.duckdb", n_items=40) for name in ("alone", "killed"))
+    of = (Modality.VISUAL, "colour-layout")
+    finished(start(alone, *of, code=code))
+    kill_when(start(killed, *of, code=code), "inside the transaction", times=3)
+    for times in (5, 6):
+        kill_when(start(killed, *of, code=code), "recording", times=times)
+        assert violations(killed) == {}
+    assert query(killed, "SELECT count(*), count(*) FILTER (WHERE item_idx = 23) FROM feature_rows") == [(32, 0)]
+    assert finished(start(killed, *of, code=code)) == 0  # the picture is also another item's
+    assert query(killed, "SELECT position FROM feature_rows WHERE item_idx = 23") == [(1,)]
+    assert tables(killed) == tables(alone)
+
+
 class Attempts:
     """Extractions of one store, one after the other, each killed after so many words and a little while, or left to end."""
 
