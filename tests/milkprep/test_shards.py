@@ -5,7 +5,6 @@ import shutil
 
 import polars as pl
 import pytest
-import tiny_transformer
 from media_samples import gradient, write_picture
 from sharded import CATALOGUES, merge, part, parts, pictures, texts, whole
 from small_catalogue import query, tables, violations, write_catalogue
@@ -15,7 +14,6 @@ import cli
 from milkprep.engine import content, decoders, shards
 from milkprep.engine.pipeline import Batcher
 from milkprep.engine.shards import Shard
-from milkprep.extract import extract
 from milkprep.shards import extract_shard
 from schemas.contracts import Modality, Several
 from schemas.errors import BadValue, DataError, Stale
@@ -225,18 +223,6 @@ def test_a_folder_that_cannot_be_made_is_said_to_be_none(tmp_path):
     path = texts(tmp_path, "s.duckdb")
     with pytest.raises(BadValue, match=r"s.duckdb cannot hold shards: Not a directory. Name another folder with --out"):
         part(path, Modality.TEXT, "1/1", out=path)
-
-
-def test_vectors_of_a_network_that_pads_are_those_of_one_run_to_the_bit_where_no_content_is_shared(tmp_path):
-    model = str(tiny_transformer.write(tmp_path))
-    rows = [(" ".join(["red", "blue", "card", "a"][: i % 4 + 1] * (i % 3 + 1)) + f" {i}", None) for i in range(40)]
-    alone, path = (write_catalogue(tmp_path / name, rows) for name in ("alone.duckdb", "s.duckdb"))
-    extract(alone, modality=Modality.TEXT, encoder=model, reporter=Silent())
-    for number in (1, 2):
-        extract_shard(path, modality=Modality.TEXT, shard=Shard(number, 2), encoder=model, reporter=Silent())
-    merge(path)
-    assert tables(path)["vectors_1"] == tables(alone)["vectors_1"]
-    assert len(tables(path)["vectors_1"]) == 40
 
 
 def test_of_several_pictures_the_first_usable_one_is_not_found_by_parts(tmp_path):
