@@ -4,8 +4,6 @@ Seeded and reproducible to the bit: the same store, parameters and seed give the
 machine. The parts are drawn before the losses, so the four settings of one seed share their parts.
 """
 
-import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,16 +11,15 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from milkprep import missing
+from milkprep.splitting import missing, rows
+from milkprep.splitting.rows import SplitRows
 from schemas import availability as availability_of
-from schemas import feature_sets, fingerprint, queries
+from schemas import feature_sets, queries
 from schemas.contracts import Modality, Part, Setting
 from schemas.errors import BadValue, DataError, FeatureMissing
 from schemas.store import Store
 
 LARGEST_SEED = 2**63 - 1  # what the store's BIGINT holds
-#: A split's name becomes part of the name of run folders.
-NAME = re.compile(r"[\w-][\w.-]{0,99}", re.ASCII)
 #: Share of a part's items that lose one modality; None where the setting takes nothing from it.
 Rates = dict[Part, float | None]
 
@@ -44,18 +41,6 @@ class SplitReport:
     statistics: pl.DataFrame
     n_lost: int
     changed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Split:
-    name: str
-    setting: Setting
-    seed: int
-    parameters: dict[str, object]
-    sources: dict[str, str]
-    fingerprint: str
-    items: pl.DataFrame  # item_idx, part
-    availability: pl.DataFrame  # item_idx, modality, present, lost
 
 
 def build(
@@ -83,7 +68,7 @@ def build(
     if not 0 <= seed <= LARGEST_SEED:
         raise BadValue(f"The seed is {seed}; it must be 0 to {LARGEST_SEED}.")
     if name is not None:
-        _check_name(name)
+        rows.check_name(name)
     rates = {Part.TRAIN: train_loss if setting.training_loses else None, Part.VAL: test_loss if setting.test_loses else None}
     rates[Part.TEST] = rates[Part.VAL]
     parameters: dict[str, object] = {"cold_fraction": cold_fraction}
@@ -93,7 +78,7 @@ def build(
         split = _new_split(
             store, name or f"{setting}-{seed}", setting=setting, seed=seed, cold_fraction=cold_fraction, rates=rates, parameters=parameters
         )
-        changed = _store(store, split, replace=replace)
+        changed = rows.store_as_asked(store, split, replace=replace)
         sql = queries.load("milkprep.sql", "splits.sql")
         split_id = store.query(sql["find"], name=split.name)["split_id"].item()
         statistics = store.query(sql["statistics"], split_id=split_id)
@@ -117,13 +102,13 @@ def write_inside(
     Raises:
         BadValue: if the name cannot name a folder.
     """
-    _check_name(name)
-    _write_rows(store, _named(store, name, setting=setting, seed=0, parameters=parameters, items=items, availability=availability))
+    rows.check_name(name)
+    rows.write(store, rows.named(store, name, setting=setting, seed=0, parameters=parameters, items=items, availability=availability))
 
 
 def _new_split(
     store: Store, name: str, *, setting: Setting, seed: int, cold_fraction: float, rates: Rates, parameters: dict[str, object]
-) -> _Split:  # fmt: skip
+) -> SplitRows:  # fmt: skip
     sql = queries.load("milkprep.sql", "splits.sql")
     matrix = availability_of.matrix(store)
     modalities = list(feature_sets.current(store))
@@ -133,20 +118,7 @@ def _new_split(
     touched = store.query(sql["items_with_interactions"])["item_idx"].to_numpy()
     present = matrix.select(m.value for m in modalities).to_numpy()[touched]  # (N, M)
     items, availability = _draw(touched, present, modalities=modalities, seed=seed, cold_fraction=cold_fraction, rates=rates)
-    return _named(store, name, setting=setting, seed=seed, parameters=parameters, items=items, availability=availability)
-
-
-def _named(
-    store: Store, name: str, *, setting: Setting, seed: int, parameters: dict[str, object], items: pl.DataFrame, availability: pl.DataFrame
-) -> _Split:
-    """A split with its fingerprint, which is of everything that makes it."""
-    sources = {
-        "catalogue_fingerprint": str(store.query(queries.load("milkprep.sql", "splits.sql")["catalogue_fingerprint"]).item()),
-        "availability_fingerprint": availability_of.name_of(availability_of.matrix(store)),
-    }
-    contents = [fingerprint.of_frame(items), fingerprint.of_frame(availability)]
-    whole = fingerprint.of_value([setting.value, seed, parameters, sources, contents])
-    return _Split(name, setting, seed, parameters, sources, whole, items, availability)
+    return rows.named(store, name, setting=setting, seed=seed, parameters=parameters, items=items, availability=availability)
 
 
 def _draw(
@@ -174,38 +146,6 @@ def _draw(
         for j, m in enumerate(modalities)
     ]
     return pl.DataFrame({"item_idx": index, "part": part.tolist()}), pl.concat(cells)
-
-
-def _store(store: Store, split: _Split, *, replace: bool) -> bool:
-    sql = queries.load("milkprep.sql", "splits.sql")
-    found = store.query(sql["find"], name=split.name)
-    if found.height and found["fingerprint"].item() == split.fingerprint:
-        return False
-    if found.height and not replace:
-        raise DataError(f"{store.path} already has another split {split.name!r}. Give --replace to overwrite it, or --name to keep both.")
-    with store.transaction():
-        for old in found["split_id"]:
-            for statement in ("forget", "forget_items", "forget_availability"):
-                store.run(sql[statement], split_id=old)
-        _write_rows(store, split)
-    return True
-
-
-def _write_rows(store: Store, split: _Split) -> None:
-    sql = queries.load("milkprep.sql", "splits.sql")
-    split_id = int(store.query(sql["next_id"])["id"].item())
-    store.run(
-        sql["register"], split_id=split_id, name=split.name, setting=split.setting.value, seed=split.seed,
-        parameters=json.dumps(split.parameters), fingerprint=split.fingerprint, **split.sources,
-    )  # fmt: skip
-    numbered = pl.lit(split_id, dtype=pl.Int32).alias("split_id")
-    store.append("split_items", split.items.with_columns(numbered))
-    store.append("split_availability", split.availability.with_columns(numbered))
-
-
-def _check_name(name: str) -> None:
-    if not NAME.fullmatch(name):
-        raise BadValue(f"{name!r} cannot name a split: letters, digits, '_', '-' and '.' can, up to 100 of them, not beginning with '.'.")
 
 
 def _check_shares(**shares: float) -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from milkprep import missing
+from milkprep.splitting import missing
 
 masks = hnp.arrays(bool, st.tuples(st.integers(0, 40), st.integers(1, 4)))
 

@@ -60,6 +60,23 @@ def test_the_same_seed_on_another_machine_gives_the_same_rows(path, tmp_path):
     assert splits.build(path, setting=Setting.FTMT, seed=5).fingerprint == splits.build(other, setting=Setting.FTMT, seed=5).fingerprint
 
 
+@pytest.mark.parametrize(
+    ("setting", "fingerprint"),
+    [
+        (Setting.FTFT, "946184506adae6cb319214e04571ec66bc8ce623588aef662f3e2a11bece374d"),
+        (Setting.FTMT, "bfe0c85ebc009190e60c85b95be1d2573e42b87ad151af6481422c64eee012f9"),
+        (Setting.MTFT, "fbc0dd20edf5a1d88bc1558687c5a4fc9848a38f972c3fa527deeffaba4d73a8"),
+        (Setting.MTMT, "b29b99e88a79e9c6eb08d04cf5c7351ef611cafa4935dff0a5a5405072f6a31e"),
+    ],
+)
+def test_splits_of_the_settings_stay_what_they_were_when_first_recorded(path, setting, fingerprint):
+    with Store(path, mode="write") as store:
+        store.run("DELETE FROM feature_rows WHERE feature_set_id = 1 AND item_idx < 60")
+    assert splits.build(path, setting=setting, seed=7).fingerprint == fingerprint
+    test = _rows(path, "split_items").filter(pl.col("part") == "test")["item_idx"].sort().to_list()
+    assert test == [3, 13, 30, 34, 53, 66, 70, 87, 100, 112, 115, 119]
+
+
 def test_another_seed_gives_other_parts(path):
     assert splits.build(path, setting=Setting.FTFT, seed=0).fingerprint != splits.build(path, setting=Setting.FTFT, seed=1).fingerprint
     parts = _rows(path, "split_items").partition_by("split_id")
