@@ -17,6 +17,7 @@ import typer
 from rich.console import Console as Terminal
 
 from milkprep import commands as prep
+from milkprep.export import commands as export
 from milkprep.inspection import commands as inspection
 from milkprep.pull import commands as pull
 from milktrain import commands as training
@@ -133,9 +134,8 @@ class _RefusingGroup(typer.core.TyperGroup):
 
 app = typer.Typer(cls=_RefusingGroup, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(pull.app, name="pull")
-app.add_typer(prep.app)
-app.add_typer(inspection.app)
-app.add_typer(training.app)
+for room in (prep, inspection, export, training):
+    app.add_typer(room.app)
 
 
 def _print_version(asked: bool) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 import pytest
 import typer
+from cli_mistakes import MISTAKES
 from typer.testing import CliRunner
 
 import cli
@@ -80,6 +81,7 @@ def test_the_examples_of_the_help_run_in_the_order_of_the_work(workplace, monkey
         ("feature-sets",),
         ("build-splits",),
         ("coverage",),
+        ("export",),
         ("train",),
         ("runs",),
         ("status",),
@@ -167,107 +169,6 @@ def _truncated(folder: Path) -> Path:
     file = folder / "cut.json.gz"
     file.write_bytes(gzip.compress(b'{"reviewerID": "a", "asin": "b", "overall": 5.0, "unixReviewTime": 1}\n' * 20_000)[:-200])
     return file
-
-
-MISTAKES = {
-    "a shard that is none": (["extract", "--modality", "text", "--shards", "3/2", "--store", "READY"], 2, "write N/M with N from 1 to M"),
-    "a shard to be shown": (["extract", "--modality", "text", "--shards", "1/2", "--as-default", "--store", "READY"], 2, "Give it to"),
-    "a folder of no shards": (["extract", "--modality", "text", "--out", "x", "--store", "READY"], 2, "--shards N/M"),
-    "a shard of imported vectors": (
-        ["extract", "--modality", "visual", "--encoder", "imported", "--shards", "1/2", "--store", "READY"],
-        2,
-        "nothing to share",
-    ),
-    "shards that are nowhere": (["merge-shards", "nowhere", "--store", "READY"], 1, "There is no folder nowhere"),
-    "shards that are none": (["merge-shards", "WORK/own_catalogue", "--store", "READY"], 1, "There is no shard in"),
-    "a choice between texts": (["extract", "--modality", "text", "--several", "first", "--store", "READY"], 2, "means nothing to text"),
-    "the first of several in shards": (
-        ["extract", "--modality", "visual", "--several", "first", "--shards", "1/2", "--store", "READY"],
-        2,
-        "Leave --shards out",
-    ),
-    "no command of that name": (["extrakt"], 2, "No such command"),
-    "no flag of that name": (["train", "--split", "x", "--presett", "default"], 2, "No such option"),
-    "a setting that is none": (["train", "--split", "ftft-0", "--store", "READY", "--set", "betta=3"], 2, "betta"),
-    "an unknown preset": (["train", "--split", "ftft-0", "--store", "READY", "--preset", "publisht"], 2, "Did you mean 'published'"),
-    "an unknown model": (["train", "--split", "ftft-0", "--store", "READY", "--model", "milc"], 2, "Did you mean 'milk'"),
-    "an unknown modality": (["train", "--split", "ftft-0", "--store", "READY", "--modalities", "smell"], 2, "smell"),
-    "an unknown split": (["train", "--split", "mtmt-9", "--store", "READY"], 1, "It has: ftft-0"),
-    "a modality without vectors": (["train", "--split", "ftft-0", "--store", "READY", "--modalities", "audio"], 1, "extract --modality audio"),
-    "no store": (["status", "--store", "nowhere.duckdb"], 1, "There is no store at nowhere.duckdb"),
-    "a store in no folder": (["pull", "prepared", "--interactions", "WORK/tiktok.inter", "--store", "nowhere/x.duckdb"], 1, "does not exist"),
-    "a file that is no store": (["status", "--store", "WORK/meta.json.gz"], 1, "is not a store"),
-    "SQL that is none": (["sql", "SELEC 1", "--store", "READY"], 1, "DuckDB refused"),
-    "a list as CSV": (["sql", "SELECT categories FROM items", "--store", "READY", "--format", "csv"], 1, "csv cannot hold"),
-    "a mistyped store": (["build-splits", "--setting", "ftft", "--store", "typo.duckdb"], 1, "There is no store at typo.duckdb"),
-    "a split named like a path": (["build-splits", "--setting", "ftft", "--name", "../x", "--store", "READY"], 2, "cannot name a split"),
-    "a store that is a table": (["pull", "prepared", "--interactions", "WORK/tiktok.inter", "--store", "WORK/rows.csv"], 1, "is not a store"),
-    "an answer over its own store": (["sql", "SELECT 1", "--format", "json", "--store", "READY", "--out", "READY"], 2, "is the store itself"),
-    "an answer into no folder": (["sql", "SELECT 1", "--format", "json", "--store", "READY", "--out", "no/x.json"], 2, "lies in no folder"),
-    "a time without end": (["sql", "SELECT TIMESTAMP 'infinity' AS t", "--store", "READY"], 1, "cannot be shown"),
-    "a blob as JSON": (["sql", "SELECT 'x'::BLOB AS b", "--store", "READY", "--format", "json"], 1, "json cannot hold"),
-    "a width beyond all memory": (["train", "--split", "ftft-0", "--store", "READY", "--set", "dim=100000000"], 2, "dim"),
-    "runs that are nowhere": (["runs", "--runs", "nowhere"], 2, "no folder of runs at nowhere"),
-    "no cut-offs": (["train", "--split", "ftft-0", "--store", "READY", "--set", "cutoffs=[]"], 2, "cutoffs"),
-    "SQL that writes": (["sql", "DROP TABLE items", "--store", "READY"], 1, "Only one SELECT"),
-    "SQL that reads another file": (["sql", "SELECT * FROM read_text('/etc/hostname')", "--store", "READY"], 1, "disabled by configuration"),
-    "a role that is none": (["pull", "folder", "WORK/own_catalogue", "--columns", "colour=x"], 2, "There are: user, item"),
-    "a column that is not there": (["pull", "folder", "WORK/own_catalogue", "--columns", "user=client"], 2, "has user, item, rating, timestamp"),
-    "a folder without interactions": (["pull", "folder", "WORK/own_catalogue/images"], 2, "holds no interactions.csv"),
-    "an archive for a folder": (["pull", "folder", "WORK/own_catalogue.zip"], 2, "Unpack it first"),
-    "a folder that is none of MicroLens": (["pull", "microlens", "WORK/own_catalogue"], 2, "Name it with --pairs"),
-    "a features flag without a modality": (["pull", "prepared", "--interactions", "WORK/tiktok.inter", "--features", "x.npy"], 2, "MODALITY=FILE"),
-    "a features flag without its =": (
-        ["pull", "prepared", "--interactions", "WORK/tiktok.inter", "--features", "audio", "audio_feat.npy"],
-        2,
-        "Write --features audio=audio_feat.npy",
-    ),
-    "a file for a folder": (["pull", "prepared", "WORK/tiktok.inter"], 2, "is a file. Name a folder, or files by flags"),
-    "a layout of a file": (["pull", "prepared", "--interactions", "WORK/tiktok.inter", "--layout", "milk"], 2, "are of folders"),
-    "a folder and files": (["pull", "prepared", "WORK", "--interactions", "WORK/tiktok.inter"], 2, "Name the folder, or the files"),
-    "neither folder nor files": (["pull", "prepared"], 2, "Name a folder of a prepared dataset"),
-    "a file that is not there": (["pull", "prepared", "--interactions", "nowhere.inter"], 2, "nowhere.inter"),
-    "a file of wrong columns": (["pull", "prepared", "--interactions", "WORK/cut.json.gz"], 1, "cut.json.gz"),
-    "no views": (["pull", "tiktok", "--interactions", "WORK/rows.csv"], 1, "Needed are 12 whole numbers separated by tabs"),
-    "titles that are none": (
-        ["pull", "tiktok", "--interactions", "WORK/final_track2_train.txt", "--titles", "WORK/rows.csv"],
-        1,
-        "another kind of file than --titles reads",
-    ),
-    "neither finished nor liked": (["pull", "tiktok", "--interactions", "WORK/final_track2_train.txt", "--positive", "share"], 2, "share"),
-    "a truncated gzip": (["pull", "amazon", "--metadata", "WORK/meta.json.gz", "--reviews", "WORK/cut.json.gz"], 1, "cut short"),
-    "swapped files": (["pull", "amazon", "--metadata", "WORK/reviews.json.gz", "--reviews", "WORK/meta.json.gz"], 1, "may be swapped"),
-    "a wrong release": (
-        ["pull", "amazon", "--release", "2014", "--metadata", "WORK/meta.json.gz", "--reviews", "WORK/reviews.json.gz"],
-        1,
-        "Say --release 2018",
-    ),
-    "no reviews": (["pull", "amazon", "--metadata", "WORK/meta.json.gz"], 2, "Name the reviews file with --reviews"),
-    "a category of no release": (["pull", "amazon", "--category", "Toys"], 2, "Say which with --release: 2014, 2018, 2023"),
-    "a category like a path": (["pull", "amazon", "--release", "2014", "--category", "../x"], 2, "names no category"),
-    "an unknown release": (
-        ["pull", "amazon", "--release", "1999", "--metadata", "WORK/meta.json.gz", "--reviews", "WORK/reviews.json.gz"],
-        2,
-        "1999",
-    ),
-    "texts by address": (["fetch-media", "--modality", "text", "--store", "READY"], 2, "Texts have no addresses"),
-    "nobody to fetch": (["fetch-media", "--modality", "visual", "--concurrency", "0", "--store", "READY"], 2, "--concurrency 0"),
-    "an unknown encoder": (["extract", "--modality", "text", "--encoder", "hashed-ngram", "--store", "READY"], 2, "hashed-ngrams"),
-    "an encoder of another modality": (["extract", "--modality", "text", "--encoder", "log-mel", "--store", "READY"], 2, "audio"),
-    "a feature set that is not there": (
-        ["feature-sets", "--use", "9", "--store", "READY"],
-        1,
-        "has no feature set 9. It has: 1 (visual by imported)",
-    ),
-    "removing what is not there": (["feature-sets", "--remove", "9", "--yes", "--store", "READY"], 1, "has no feature set 9"),
-    "removing with nobody to ask": (["feature-sets", "--remove", "1", "--store", "READY"], 2, "Give --yes"),
-    "two changes at once": (["feature-sets", "--remove", "1", "--use", "1", "--store", "READY"], 2, "one after the other"),
-    "coverage of a split that is not there": (["coverage", "--split", "mtmt-9", "--store", "READY"], 1, "It has: ftft-0"),
-    "a picture that is no PNG": (["coverage", "--png", "a.jpg", "--store", "READY"], 2, "ends in .png"),
-    "a picture into no folder": (["coverage", "--png", "no/a.png", "--store", "READY"], 2, "lies in no folder"),
-    "coverage of nothing": (["coverage", "--png", "a.png", "--store", "nowhere.duckdb"], 1, "There is no store at nowhere.duckdb"),
-    "a share above one": (["build-splits", "--setting", "ftmt", "--test-loss", "1.5", "--store", "READY"], 2, "--test-loss 1.5"),
-}
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)

@@ -174,7 +174,12 @@ def _mmrec(folder: Path) -> DatasetFiles:
 
 
 def _milk(folder: Path) -> DatasetFiles:
-    return DatasetFiles("milk", tuple(folder / f"{part}.txt" for part in PARTS), _features(folder))
+    # The last three are ours: `milkprep/exporters/milk.py` writes them, other projects do not know them.
+    absent = {modality: path for modality, names in FEATURE_NAMES.items() if (path := optional(folder, f"{names[0]}_absent.txt"))}
+    return DatasetFiles(
+        "milk", tuple(folder / f"{part}.txt" for part in PARTS), _features(folder), missing=absent,
+        item_keys=optional(folder, "item_keys.tsv"), user_keys=optional(folder, "user_keys.tsv"),
+    )  # fmt: skip
 
 
 def _with_split(files: DatasetFiles, folder: Path, variant: str | None, split_name: str) -> DatasetFiles:
