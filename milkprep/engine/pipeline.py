@@ -25,7 +25,8 @@ from milkprep.engine.telling import Telling
 from schemas.contracts import FeatureSet
 from schemas.reporting import Progress
 
-#: Contents that may be decoded ahead of the encoder, and their bytes; one chunk for each worker may come on top.
+#: Contents that may be decoded ahead of the encoder, and their bytes; one chunk for each worker may come on top. Then half of it is used up
+#: before more is decoded, by all workers at a time: one that works alone takes turns with one thread of the encoder, which all others wait for.
 MOST_AHEAD, BYTES_AHEAD = 1024, 128 << 20
 #: Pages that may wait to be written, all in one transaction, and the bytes of their vectors, where there are several.
 PAGES_UNWRITTEN, BYTES_UNWRITTEN = 8, 32 << 20
@@ -154,7 +155,7 @@ class _Reading:
         self._events: queue.SimpleQueue[Event | Future[None]] = queue.SimpleQueue()
         self._room = threading.Condition()
         self._n_ahead = self._bytes_ahead = 0
-        self._stopped = False
+        self._stopped = self._is_full = False
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="read")
         self._pool.submit(self._read).add_done_callback(self._events.put)
 
@@ -211,7 +212,7 @@ class _Reading:
         for start in range(0, len(new), self._using.chunk):
             chunk = new[start : start + self._using.chunk]
             with self._room:
-                self._room.wait_for(lambda: self._stopped or (self._n_ahead < MOST_AHEAD and self._bytes_ahead < BYTES_AHEAD))
+                self._room.wait_for(self._has_room)
                 if self._stopped:
                     return
                 self._n_ahead += len(chunk)
@@ -219,6 +220,11 @@ class _Reading:
             future.add_done_callback(partial(self._count, self._telling.assets_of(chunk)))
             self._events.put((chunk, future))
         self._events.put(None)
+
+    def _has_room(self) -> bool:
+        share = 2 if self._is_full else 1
+        self._is_full = self._n_ahead * share >= MOST_AHEAD or self._bytes_ahead * share >= BYTES_AHEAD
+        return self._stopped or not self._is_full
 
     def _count(self, n_assets: int, future: Future[list[Answer]]) -> None:
         if not future.cancelled() and future.exception() is None:

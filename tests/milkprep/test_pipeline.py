@@ -5,17 +5,22 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import Future
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import polars as pl
 import pytest
 from small_catalogue import query, tables, violations, write_catalogue
 
 from milkprep.decode import undecodable
 from milkprep.encoder import OutOfMemory
 from milkprep.engine import content, pipeline, recording
+from milkprep.engine.decoders import Answer
 from milkprep.engine.embedding import Batcher
 from milkprep.engine.stages import Stages
+from milkprep.engine.telling import Telling
 from milkprep.extract import ExtractReport, extract
 from milkprep.extractors import hashed_ngrams
 from milkprep.extractors.hashed_ngrams import HashedNgrams
@@ -148,6 +153,51 @@ def test_an_error_in_any_stage_ends_the_run_with_it_and_what_was_whole_is_kept(s
     with Store(shared, mode="write") as store:  # nobody holds it any more
         assert store.violations()
     assert run(shared).n_items == 12
+
+
+class AtOnce:
+    """Decodes the moment it is asked."""
+
+    chunk = 1
+
+    def __init__(self) -> None:
+        self.n = 0
+
+    def submit(self, contents) -> Future:
+        self.n += len(contents)
+        future = Future()
+        future.set_result([Answer(np.zeros(1), 0.0) for _ in contents])
+        return future
+
+
+def settled(using: AtOnce, n: int) -> int:
+    """How many contents were asked for, once it is n, or after a moment in which it could have become more."""
+    deadline = time.monotonic() + 30
+    while using.n < n and time.monotonic() < deadline:
+        time.sleep(0.001)
+    time.sleep(0.05)
+    return using.n
+
+
+def test_decoding_goes_on_only_when_half_of_what_it_was_ahead_is_used_up(monkeypatch):
+    monkeypatch.setattr(pipeline, "MOST_AHEAD", 8)
+    rows = pl.DataFrame({"item_idx": range(40), "content_sha256": [f"{n:064}" for n in range(40)]})
+    page = content.Page(rows, pl.DataFrame(schema=content.REFUSED), dict.fromkeys(rows["content_sha256"], "text"), frozenset())
+    reader = SimpleNamespace(modality=Modality.TEXT, read=lambda pages, feature_set, retry: [page])
+    destination = SimpleNamespace(holds=lambda contents: frozenset())
+    work = SimpleNamespace(reader=reader, destination=destination, pages=[(0, 40)], stages=Stages(), feature_set=None, retry=False)
+    with Silent().progress("", total=40, unit="texts") as progress:
+        reading = pipeline._Reading(work, using := AtOnce(), pipeline._UnderWay(), Telling(progress))
+    try:
+        reading.next_page()
+        answers = reading.answers()
+        asked_for = [settled(using, 8)]
+        for most in (8, 8, 8, 8, 13):
+            next(answers)
+            asked_for.append(settled(using, most))
+    finally:
+        reading.stop()
+    assert asked_for == [8, 8, 8, 8, 8, 13]
 
 
 SLOW = """
