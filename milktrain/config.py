@@ -19,6 +19,12 @@ NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Width = Annotated[int, Field(ge=1, le=65_536)]
 
+EnvironmentStrategy = Literal["cyclic", "without_uniform", "independent", "fixed"]
+Switch = Literal["nothing", "alignment", "invariance", "both"]
+Preprocessing = Literal["none", "row_l2", "standardise", "standardise_row_l2", "pca", "pca_row_l2"]
+#: Each is a file in `milktrain/imputation`.
+Imputation = Literal["zero", "mean", "learned_map", "nearest", "token", "average_present"]
+
 
 class TrainConfig(BaseModel):
     """Everything that shapes a run besides the data."""
@@ -28,7 +34,9 @@ class TrainConfig(BaseModel):
     preset: str = Field(description="name of the preset these settings started from")
     dim: Width = Field(description="width of the shared space")
     alpha: Positive = Field(description="concentration of the Dirichlet draw; small: one modality dominates an environment")
-    beta: NotNegative = Field(description="weight of the variance over environments; 0 switches invariance off")
+    environments: EnvironmentStrategy = Field(description="how the weightings of a step are drawn")
+    without: Switch = Field(description="which of the two modules is left out: alignment, invariance, both, or nothing")
+    beta: NotNegative = Field(description="weight of the variance over environments; at 0 the environments' losses remain, see `without`")
     lam: NotNegative = Field(description="weight of the alignment; 0 switches it off")
     reg: NotNegative = Field(description="weight of the regularisation")
     reduction: Literal["sum", "mean"] = Field(description="how the environments' losses become one")
@@ -37,6 +45,11 @@ class TrainConfig(BaseModel):
         description="distance of two modalities: its mean over the width, or its squared length"
     )
     regularisation: Literal["batch", "parameters"] = Field(description="what is regularised: the batch's embeddings or all parameters")
+    preprocessing: Preprocessing = Field(description="how features are scaled, before and after missing ones are filled")
+    pca_width: Width = Field(description="axes that `pca` and `pca_row_l2` keep of each modality, at most")
+    imputation: Imputation = Field(description="what stands in for a missing modality")
+    neighbours: Count = Field(description="training items whose mean stands in with imputation `nearest`")
+    ridge: Positive = Field(description="strength of the penalty of imputation `learned_map`, relative to the mean variance of a column")
     negatives: Literal["all", "train"] = Field(description="where negatives are drawn from: all items (a leak) or training items")
     batch_size: Count = Field(description="triples a step")
     learning_rate: Positive = Field(description="of Adam")

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from milktrain import bundle, checkpoint, imputation, runs, sampling
+from milktrain import bundle, checkpoint, content, runs, sampling
 from milktrain.bundle import Bundle
 from milktrain.config import TrainConfig
 from milktrain.evaluation import PROTOCOL, Evaluation, evaluate
@@ -66,7 +66,7 @@ def train(
     plugins.check_known(model, plugins.names(MODELS), what="model")
     data = bundle.read(store_path, split=split, modalities=modalities)
     generators = Generators.seeded(config.seed)
-    task = Task(content_of(data), data.n_users, data.pairs[Part.TRAIN])
+    task = Task(content_of(data, config), data.n_users, data.pairs[Part.TRAIN])
     scorer: Scorer = plugins.load(MODELS, model).build(task, config, generator=generators.weights)
     how = _fit(scorer, data, config=config, generators=generators, reporter=reporter) if isinstance(scorer, nn.Module) else None
     judged = {part: evaluate(scorer, pairs=data.pairs[part], candidates=data.new_items, cutoffs=config.cutoffs) for part in JUDGED}
@@ -84,15 +84,12 @@ def train(
     return Run(folder.name, folder, replaced, manifest)
 
 
-def content_of(data: Bundle) -> Content:
-    """What models may know of the items: imputed from training items, rows scaled to length 1.
+def content_of(data: Bundle, config: TrainConfig) -> Content:
+    """What models may know of the items: features scaled and holes filled as the settings say, fitted on training items alone.
 
-    Fills the bundle's own features, so that wide ones are in memory once; what was NaN there is no longer.
+    Works in the memory of the bundle's own features, so that wide ones are there once; read the bundle again for what they were.
     """
-    for m, (matrix, modality) in enumerate(zip(data.features, data.modalities, strict=True)):
-        imputation.fill_with_training_mean(matrix, data.available[:, m], is_train=data.is_train, modality=modality)
-        imputation.normalise_rows(matrix)
-    return Content(data.features, data.available, data.is_train)
+    return content.prepare(data.features, data.available, is_train=data.is_train, modalities=data.modalities, config=config)
 
 
 def negative_candidates(data: Bundle, config: TrainConfig) -> torch.Tensor:

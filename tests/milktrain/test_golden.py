@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from milktrain import environments, imputation, loop, metrics, ranking
+from milktrain import config, content, environments, loop, metrics, ranking
+from milktrain.imputation import mean
+from milktrain.imputation._items import Items
 from milktrain.models.milk import Milk
-from milktrain.recommender import Batch, Content
+from milktrain.recommender import Batch
 from schemas.contracts import Modality
 
 BATCH = 128
@@ -32,11 +34,7 @@ def _availability(golden, mode):
 def _content(golden, mode):
     available, is_train = _availability(golden, mode)
     raw = [torch.tensor(golden["raw_image"]), torch.tensor(golden["raw_text"])]
-    filled = [
-        imputation.fill_with_training_mean(matrix, available[:, m], is_train=is_train, modality=modality)
-        for m, (matrix, modality) in enumerate(zip(raw, (Modality.VISUAL, Modality.TEXT), strict=True))
-    ]
-    return Content(tuple(imputation.normalise_rows(matrix) for matrix in filled), available, is_train)
+    return content.prepare(raw, available, is_train=is_train, modalities=(Modality.VISUAL, Modality.TEXT), config=config.load("published"))
 
 
 def _model(golden, mode, state):
@@ -84,6 +82,7 @@ def test_the_recorded_metrics_are_reproduced(golden, mode, part, k):
 @pytest.mark.parametrize(("mode", "suffix"), [("fm", "test"), ("mm", "all")])
 def test_mean_imputation_agrees_with_the_recorded_features(golden, mode, suffix):
     available, is_train = _availability(golden, mode)
-    for m, (name, modality) in enumerate((("image", Modality.VISUAL), ("text", Modality.TEXT))):
-        ours = imputation.fill_with_training_mean(torch.tensor(golden[f"raw_{name}"]), available[:, m], is_train=is_train, modality=modality)
-        np.testing.assert_allclose(ours.numpy(), golden[f"{name}_missing_{suffix}"], rtol=0, atol=1e-6)
+    ours = [torch.tensor(golden[f"raw_{name}"]) for name in ("image", "text")]
+    mean.impute(Items(ours, available, is_train, (Modality.VISUAL, Modality.TEXT)), config=config.load("published"))
+    for name, matrix in zip(("image", "text"), ours, strict=True):
+        np.testing.assert_allclose(matrix.numpy(), golden[f"{name}_missing_{suffix}"], rtol=0, atol=1e-6)

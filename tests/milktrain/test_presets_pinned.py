@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from milktrain import imputation, loop
+from milktrain import content, loop
 from milktrain.config import load
 from milktrain.models import milk
-from milktrain.recommender import Batch, Content, Task
+from milktrain.recommender import Batch, Task
 from schemas.contracts import Modality
 
 N_USERS, N_ITEMS, N_TRAIN = 20, 40, 30
@@ -19,21 +19,18 @@ TOTALS = {
 }
 
 
-def _content():
+def _content(settings):
     random = torch.Generator().manual_seed(0)
     available = torch.rand(N_ITEMS, 3, generator=random) < 0.7
     features = [torch.randn(N_ITEMS, 6 + m, generator=random) for m in range(3)]
     is_train = torch.arange(N_ITEMS) < N_TRAIN
-    for m, matrix in enumerate(features):
-        imputation.fill_with_training_mean(matrix, available[:, m], is_train=is_train, modality=Modality.TEXT)
-        imputation.normalise_rows(matrix)
-    return Content(tuple(features), available, is_train)
+    return content.prepare(features, available, is_train=is_train, modalities=list(Modality)[:3], config=settings)
 
 
 @pytest.mark.parametrize("preset", ["default", "published", "paper"])
 def test_a_preset_computes_what_it_always_did(preset):
     settings, generators = load(preset), loop.Generators.seeded(0)
-    model = milk.build(Task(_content(), N_USERS, torch.zeros(0, 2, dtype=torch.int64)), settings, generator=generators.weights)
+    model = milk.build(Task(_content(settings), N_USERS, torch.zeros(0, 2, dtype=torch.int64)), settings, generator=generators.weights)
     optimizer, random, totals = loop.adam(model, learning_rate=0.01), torch.Generator().manual_seed(1), []
     for _ in range(5):
         batch = Batch(*(torch.randint(n, (16,), generator=random) for n in (N_USERS, N_TRAIN, N_ITEMS)))

@@ -80,7 +80,7 @@ def test_a_run_folder_holds_what_it_says(path, tmp_path):
 def test_the_saved_state_gives_the_recorded_metrics(path, tmp_path):
     run = _train(path, tmp_path)
     data = bundle.read(path, split="ftmt-0")
-    task = recipe.Task(recipe.content_of(data), data.n_users, data.pairs[Part.TRAIN])
+    task = recipe.Task(recipe.content_of(data, config.load()), data.n_users, data.pairs[Part.TRAIN])
     model = milk.build(task, config.load(changes=QUICK), generator=torch.Generator().manual_seed(99))
     checkpoint.load(model, run.folder / "model.safetensors")
     found = recipe.evaluate(model, pairs=data.pairs[Part.TEST], candidates=data.new_items, cutoffs=(10, 20))
@@ -170,7 +170,7 @@ def test_a_new_items_vector_reaches_no_other_items_features(path):
     for m, matrix in enumerate(planted_leak.features):
         new = planted_leak.new_items[planted_leak.available[planted_leak.new_items, m]]
         matrix[new] = 1e6
-    before, after = recipe.content_of(clean), recipe.content_of(planted_leak)
+    before, after = (recipe.content_of(data, config.load()) for data in (clean, planted_leak))
     for m, (a, b) in enumerate(zip(before.features, after.features, strict=True)):
         untouched = clean.is_train | ~clean.available[:, m]
         assert torch.equal(a[untouched], b[untouched])
