@@ -64,14 +64,16 @@ def variance(losses: Tensor, *, unbiased: bool) -> Tensor:
     """Variance of the environments' losses, the invariance penalty.
 
     Args:
-        losses: (E,), E >= 2.
+        losses: (E,).
         unbiased: divide by E - 1 as the authors' code does, or by E as eq. 14 reads.
 
     Returns:
-        () the variance.
+        () the variance; that of one environment is 0.
 
     Example:
         >>> variance(torch.tensor([1.0, 3.0]), unbiased=True), variance(torch.tensor([1.0, 3.0]), unbiased=False)
         (tensor(2.), tensor(1.))
     """
+    if len(losses) == 1:
+        return losses.new_zeros(())
     return torch.var(losses, correction=1 if unbiased else 0)

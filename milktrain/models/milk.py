@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from milktrain import environments, losses
-from milktrain.config import TrainConfig
+from milktrain.config import EnvironmentStrategy, Imputation, Switch, TrainConfig
+from milktrain.models import _present
 from milktrain.recommender import Batch, Content, Losses, Ranker, Task
 
 #: Candidates embedded at a time: 4096-wide features of as many items take 64 MB a modality.
@@ -35,20 +36,34 @@ class Milk(nn.Module):
         alignment: `mean_square`: over the width, as the authors' code; `squared_norm`: as eq. 6.
         regularisation: `batch`: mean over the batch of |u|^2 + |z_pos|^2 + |z_neg|^2 in the uniform environment, as the authors'
             code; `parameters`: the squared length of all parameters, as eq. 16.
+        strategy: how the environments of a step are drawn.
+        without: `alignment`: no eq. 6. `invariance`: the uniform environment alone, and no variance. `both`: BPR alone.
+        imputation: `token`: a vector per modality is learned for what is missing. `average_present`: weights over what an item has.
+            Others were at work before: the features are all the model sees of them.
         generator: draws the initial weights.
     """
+
+    kept: Tensor | None
 
     def __init__(
         self, content: Content, *, n_users: int, dim: int, alpha: float, beta: float, lam: float, reg: float,
         reduction: Literal["sum", "mean"], unbiased: bool, alignment: Literal["mean_square", "squared_norm"],
-        regularisation: Literal["batch", "parameters"], generator: torch.Generator,
+        regularisation: Literal["batch", "parameters"], generator: torch.Generator, strategy: EnvironmentStrategy = "cyclic",
+        without: Switch = "nothing", imputation: Imputation = "mean",
     ) -> None:  # fmt: skip
         super().__init__()
         self.content = content
         self.alpha, self.beta, self.lam, self.reg = alpha, beta, lam, reg
         self.reduction, self.unbiased, self.alignment, self.regularisation = reduction, unbiased, alignment, regularisation
+        self.strategy, self.aligned, self.invariant = strategy, without not in ("alignment", "both"), without not in ("invariance", "both")
+        self.only_present = imputation == "average_present"
         self.users = nn.Embedding(n_users, dim, _weight=torch.empty(n_users, dim).normal_(0, 0.1, generator=generator))
         self.extractors = nn.ModuleList(_linear(matrix.shape[1], dim, generator=generator) for matrix in content.features)
+        # What training adds to the mean that fills a missing row; no parameter where it is not asked for.
+        tokens = [nn.Parameter(torch.zeros(matrix.shape[1])) for matrix in content.features] if imputation == "token" else []
+        self.tokens = nn.ParameterList(tokens)
+        # Drawn after the weights, so that those do not depend on the strategy; part of the state, so that training can go on.
+        self.register_buffer("kept", self._draw_once(generator) if strategy == "fixed" else None)
 
     def embed(self, items: Tensor) -> Tensor:
         """Each item in each modality, eq. 5.
@@ -60,19 +75,27 @@ class Milk(nn.Module):
             (N, M, D).
         """
         parts = [extract(matrix.index_select(0, items)) for extract, matrix in zip(self.extractors, self.content.features, strict=True)]
-        return torch.stack(parts, dim=1)
+        c = torch.stack(parts, dim=1)
+        if len(self.tokens):  # x = mean + token where x is missing, so W x + b gains W token
+            shifts = torch.stack([extract.weight @ token for extract, token in zip(self.extractors, self.tokens, strict=True)])  # (M, D)
+            c = c + (~self.content.available[items]).to(c.dtype)[..., None] * shifts
+        return c
 
     def losses(self, batch: Batch, *, generator: np.random.Generator) -> Losses:
         """The objective on one batch under freshly drawn environments, eq. 16."""
-        draw = environments.draw_weights(len(self.extractors), alpha=self.alpha, generator=generator)
-        return self.losses_in(batch, environments.cyclic_mixup(draw.to(self.users.weight.device)))
+        n = len(self.extractors)
+        if self.invariant:
+            theta = environments.of_step(self.strategy, n, alpha=self.alpha, generator=generator, kept=self.kept)
+        else:
+            theta = environments.uniform(n)
+        return self.losses_in(batch, theta.to(self.users.weight.device))
 
     def losses_in(self, batch: Batch, theta: Tensor) -> Losses:
         """The objective on one batch under given environments.
 
         Args:
             batch: B triples.
-            theta: (E, M) rows sum to 1; row 0 is the uniform environment.
+            theta: (E, M) rows sum to 1.
 
         Returns:
             Total, and the parts `bpr` (E,), `variance`, `alignment`, `regularisation`.
@@ -83,14 +106,20 @@ class Milk(nn.Module):
         c = self.embed(items)  # (N, M, D), eq. 5
         # index_select rather than c[positive]: its backward adds rows in order, a third of the step's time less.
         c_pos, c_neg = c.index_select(0, positive), c.index_select(0, negative)  # (B, M, D)
-        gap = ((c_pos - c_neg) * u[:, None]).sum(dim=-1)  # (B, M), eq. 13: one score per modality
-        per_environment = losses.bpr(gap @ theta.T)  # (E,), eq. 15
+        available = self.content.available[items]  # (N, M)
+        a_pos, a_neg = available.index_select(0, positive), available.index_select(0, negative)  # (B, M)
+        if self.only_present:
+            gap = _present.scores(c_pos, a_pos, u, theta) - _present.scores(c_neg, a_neg, u, theta)  # (B, E)
+        else:
+            gap = ((c_pos - c_neg) * u[:, None]).sum(dim=-1) @ theta.T  # (B, E), eq. 13: one score per modality serves all
+        per_environment = losses.bpr(gap)  # (E,), eq. 15
         spread = losses.variance(per_environment, unbiased=self.unbiased)  # eq. 14
         # Positives are training items; an imputed modality is a constant that alignment must not pull others towards.
         is_positive = torch.zeros(len(items), dtype=torch.bool, device=items.device).index_fill_(0, positive, True)  # (N,)
-        both_known = self.content.available[items] & is_positive[:, None]  # (N, M)
-        align = losses.alignment(c, both_known, squared_norm=self.alignment == "squared_norm")  # eq. 6
-        norm = self._regularisation(u, c_pos.mean(dim=1), c_neg.mean(dim=1))
+        both_known = available & is_positive[:, None]  # (N, M)
+        squared_norm = self.alignment == "squared_norm"
+        align = losses.alignment(c, both_known, squared_norm=squared_norm) if self.aligned else c.new_zeros(())  # eq. 6
+        norm = self._regularisation(u, self._uniform(c_pos, a_pos), self._uniform(c_neg, a_neg))
         task = per_environment.sum() if self.reduction == "sum" else per_environment.mean()
         total = task + self.beta * spread + self.lam * align + self.reg * norm  # eq. 16
         parts = {"bpr": per_environment, "variance": spread, "alignment": align, "regularisation": norm}
@@ -98,8 +127,16 @@ class Milk(nn.Module):
 
     def ranker(self, items: Tensor) -> Ranker:
         """Scores in the uniform environment, eq. 18: missing modalities count with their stand-in."""
-        z = torch.cat([self.embed(part).mean(dim=1) for part in torch.split(items, ITEMS_PER_CHUNK)])  # (C, D)
+        parts = torch.split(items, ITEMS_PER_CHUNK)
+        z = torch.cat([self._uniform(self.embed(part), self.content.available[part]) for part in parts])  # (C, D)
         return lambda users: torch.mm(self.users(users), z.T)
+
+    def _uniform(self, c: Tensor, available: Tensor) -> Tensor:
+        return _present.mean(c, available) if self.only_present else c.mean(dim=1)
+
+    def _draw_once(self, generator: torch.Generator) -> Tensor:
+        seed = int(torch.randint(2**62, (), generator=generator))
+        return environments.draw_weights(len(self.extractors), alpha=self.alpha, generator=np.random.default_rng(seed))
 
     def _regularisation(self, u: Tensor, z_pos: Tensor, z_neg: Tensor) -> Tensor:
         if self.regularisation == "parameters":
@@ -112,6 +149,7 @@ def build(task: Task, config: TrainConfig, *, generator: torch.Generator) -> Mil
     return Milk(
         task.content, n_users=task.n_users, dim=config.dim, alpha=config.alpha, beta=config.beta, lam=config.lam, reg=config.reg,
         reduction=config.reduction, unbiased=config.unbiased, alignment=config.alignment, regularisation=config.regularisation, generator=generator,
+        strategy=config.environments, without=config.without, imputation=config.imputation,
     )  # fmt: skip
 
 
