@@ -13,7 +13,6 @@ from milkprep.export import content, folder
 from milkprep.export.content import SplitContent
 from schemas import __version__, plugins
 from schemas.contracts import Modality, Setting
-from schemas.errors import BadValue
 from schemas.reporting import Reporter
 
 FORMATS = "milkprep.exporters"
@@ -89,8 +88,6 @@ def export(
     """
     form = cast("Format", plugins.load(FORMATS, format_name))
     folder.refuse(out, replace=replace)
-    if store_path.resolve().is_relative_to(out.resolve()):
-        raise BadValue(f"{out} holds the store itself. Name another folder with --out.")
     with content.opened(store_path, split=split, modalities=modalities, rename=rename) as opened, folder.writing(out) as partial:
         notes = tuple(form.write(opened, partial, reporter=reporter))
         files = folder.write_record(partial, {"format": format_name, "notes": notes} | _record(opened))

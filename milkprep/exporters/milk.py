@@ -32,7 +32,9 @@ FILES = {Modality.VISUAL: "image_feat", Modality.TEXT: "text_feat", Modality.AUD
 MODES = {Setting.FTFT: ("ff", None), Setting.FTMT: ("fm", "test"), Setting.MTFT: ("mf", "train"), Setting.MTMT: ("mm", "all")}
 #: Without these two the authors' code does not start.
 READ_ALWAYS = (Modality.VISUAL, Modality.TEXT)
-LINES_AT_ONCE = 1 << 20
+#: The largest cut-off that its `--topk` has when nothing is said.
+DEEPEST = 50
+PAIRS_AT_ONCE = 1 << 20
 
 
 def write(split: SplitContent, into: Path, *, reporter: Reporter) -> tuple[str, ...]:
@@ -43,8 +45,7 @@ def write(split: SplitContent, into: Path, *, reporter: Reporter) -> tuple[str, 
     """
     mode, variant = MODES[split.setting]
     _refuse_without_mean(split)
-    for part in Part:
-        _write_lists(split.pairs(part), into / f"{part}.txt")
+    longest = {part: _write_lists(split.pairs(part), into / f"{part}.txt") for part in Part}[Part.TRAIN]
     _write_indices(split, into)
     for what in ("item", "user"):
         keys = (split.items if what == "item" else split.users).select(pl.col(what).alias(f"{what}ID"), f"{what}_key")
@@ -53,7 +54,9 @@ def write(split: SplitContent, into: Path, *, reporter: Reporter) -> tuple[str, 
         for modality in split.vectors:
             _write_features(split, modality, into, variant=variant)
             progress.advance()
-    return (*_notes(split, mode), f"Bring it back with `python cli.py pull prepared FOLDER{f' --variant {variant}' if variant else ''}`.")
+    chosen = f" --variant {variant}" if variant else ""
+    back = f"`python cli.py pull prepared FOLDER{chosen} --split-name {split.name} --store my.duckdb` brings it back."
+    return (*_notes(split, mode, longest=longest), back)
 
 
 def _refuse_without_mean(split: SplitContent) -> None:
@@ -63,7 +66,7 @@ def _refuse_without_mean(split: SplitContent) -> None:
             raise FeatureMissing(f"No training item has {modality}, so there is no mean to stand in for it. Name others with --modalities.")
 
 
-def _notes(split: SplitContent, mode: str) -> Iterator[str]:
+def _notes(split: SplitContent, mode: str, *, longest: int) -> Iterator[str]:
     yield f"The authors' code takes this as --exp_mode {mode}."
     absent = [modality for modality in READ_ALWAYS if modality not in split.vectors]
     if absent:
@@ -73,21 +76,29 @@ def _notes(split: SplitContent, mode: str) -> Iterator[str]:
         )
     if Modality.AUDIO in split.vectors:
         yield "It reads audio_feat.npy only of a dataset called tiktok, and its model uses image and text only."
+    n_new = int((~split.in_part(Part.TRAIN)).sum())
+    if n_new < longest + DEEPEST:
+        yield (
+            f"Its evaluation asks for as many candidates as the largest --topk and the longest training list ({longest}) together, and there are "
+            f"{n_new} new items: " + (f"give it none above {n_new - longest}." if n_new > longest else "it cannot judge this split.")
+        )
     n_absent = sum(int((~vectors.present).sum()) for vectors in split.vectors.values())
     if n_absent:
         yield f"{n_absent} vectors were never there: their rows are the mean of the training items', and the files *_absent.txt name their items."
 
 
-def _write_lists(pairs: pl.DataFrame, path: Path) -> None:
+def _write_lists(pairs: pl.DataFrame, path: Path) -> int:
+    """Write a list a user; returns the length of the longest."""
     users = pairs["user"].to_numpy()
-    start = 0
+    start = longest = 0
     with path.open("w", encoding="ascii", newline="\n") as stream:
         while start < len(users):
-            last = users[min(start + LINES_AT_ONCE, len(users)) - 1]
+            last = users[min(start + PAIRS_AT_ONCE, len(users)) - 1]
             stop = int(np.searchsorted(users, last, side="right"))  # whole users only
             lists = pairs[start:stop].group_by("user", maintain_order=True).agg(pl.col("item").cast(pl.String).str.join(" "))
             stream.writelines(lists.select(pl.format("{} {}\n", "user", "item")).to_series().to_list())
-            start = stop
+            start, longest = stop, max(longest, int(np.bincount(users[start:stop] - users[start]).max()))
+    return longest
 
 
 def _write_indices(split: SplitContent, into: Path) -> None:

@@ -144,6 +144,31 @@ def test_a_split_of_three_modalities_comes_back_with_interactions_parts_vectors_
     assert after == before
 
 
+def test_lists_are_the_same_however_few_pairs_are_written_at_once(tmp_path, monkeypatch):
+    store = planted.fill(tmp_path / "s.duckdb", n_users=12, n_items=40, n_themes=2, per_user=8)
+    splits.build(store, setting=Setting.FTFT, seed=1, cold_fraction=0.4, name="said")
+    export(store, tmp_path / "whole")
+    monkeypatch.setattr("milkprep.exporters.milk.PAIRS_AT_ONCE", 3)
+    export(store, tmp_path / "pieces")
+    for part in Part:
+        assert (tmp_path / "whole" / f"{part}.txt").read_bytes() == (tmp_path / "pieces" / f"{part}.txt").read_bytes()
+
+
+def test_keys_come_back_whatever_they_are_made_of(tmp_path):
+    store, keys = small(tmp_path), ['a"b', "tab\there", "two\nlines", "007", "ключ", "x,y", "null"]
+    with Store(store, mode="update") as opened:
+        for item, key in enumerate(keys):
+            opened.run("UPDATE items SET item_key = $key WHERE item_idx = $item", key=key, item=item)
+            opened.run("UPDATE users SET user_key = $key WHERE user_idx = $item", key=key, item=item)
+    export(store, tmp_path / "out")
+    assert brought_back(tmp_path / "out", Setting.FTMT) == split_of(store)
+
+
+def test_what_the_authors_evaluation_cannot_rank_is_said_before_it_is_tried(tmp_path):
+    # Three new items; the longest training list has two.
+    assert any("there are 3 new items: give it none above 1." in note for note in export(small(tmp_path), tmp_path / "out").notes)
+
+
 def test_items_and_users_outside_the_split_have_no_number_and_do_not_come_back(tmp_path):
     store = small(tmp_path)
     with Store(store, mode="update") as opened:
