@@ -128,6 +128,7 @@ def test_json_is_the_only_thing_on_stdout(ready):
         ["status", "--store", ready, "--json"],
         ["check", "--store", ready, "--json"],
         ["build-splits", "--setting", "ftmt", "--store", ready, "--json"],
+        ["export", "--split", "ftft-0", "--out", ready.parent / "exported", "--store", ready, "--json"],
         ["train", "--split", "ftft-0", "--store", ready, "--json", "--set", "max_epochs=2"],
     ):
         assert isinstance(json.loads(run(*command).stdout), dict)

@@ -23,13 +23,13 @@ from numpy.typing import NDArray
 from milkprep.export import arrays
 from milkprep.export.arrays import Mask, Rows
 from milkprep.export.content import SplitContent
-from schemas.contracts import Modality, Part, Setting
+from schemas.contracts import Modality, Part
 from schemas.errors import FeatureMissing
 from schemas.reporting import Reporter
 
 FILES = {Modality.VISUAL: "image_feat", Modality.TEXT: "text_feat", Modality.AUDIO: "audio_feat"}
-#: Setting -> what the authors' `--exp_mode` calls it, and the variant that ends the names of its features.
-MODES = {Setting.FTFT: ("ff", None), Setting.FTMT: ("fm", "test"), Setting.MTFT: ("mf", "train"), Setting.MTMT: ("mm", "all")}
+#: What the authors' `--exp_mode` calls a setting -> the variant that ends the names of its features.
+VARIANTS = {"ff": None, "fm": "test", "mf": "train", "mm": "all"}
 #: Without these two the authors' code does not start.
 READ_ALWAYS = (Modality.VISUAL, Modality.TEXT)
 #: The largest cut-off that its `--topk` has when nothing is said.
@@ -43,7 +43,8 @@ def write(split: SplitContent, into: Path, *, reporter: Reporter) -> tuple[str, 
     Raises:
         FeatureMissing: if no training item has a modality, so that nothing can stand in for it.
     """
-    mode, variant = MODES[split.setting]
+    mode = "".join("m" if loses else "f" for loses in (split.setting.training_loses, split.setting.test_loses))
+    variant = VARIANTS[mode]
     _refuse_without_mean(split)
     longest = {part: _write_lists(split.pairs(part), into / f"{part}.txt") for part in Part}[Part.TRAIN]
     _write_indices(split, into)
