@@ -16,7 +16,7 @@ from milkprep.engine import merging, shard_checks
 from milkprep.engine.content import PAGE_ITEMS, PATIENCE_S, UNREGISTERED, Reader
 from milkprep.engine.pipeline import Embeddings, Work
 from milkprep.engine.recording import complete_inside
-from milkprep.engine.shards import FORMAT, MANIFEST, IntoShard, Manifest, Shard, described, held
+from milkprep.engine.shards import FORMAT, MANIFEST, IntoShard, Manifest, Shard, described, held, n_assets, page_file
 from milkprep.engine.stages import Stages
 from milkprep.extract import (
     IMPORTED,
@@ -121,7 +121,8 @@ def extract_shard(
 
     Raises:
         UnknownName, BadValue, WeightsMissing, DataError, StoreError: as `extract`.
-        DataError, Stale: if another process works on this shard, or it was begun with another catalogue.
+        DataError, Stale: if another process works on this shard, it was begun with another catalogue, or it is finished and something
+            else is to do now.
     """
     started = time.perf_counter()
     refuse_less_than_one(batch_size=batch_size, workers=workers)
@@ -141,6 +142,7 @@ def extract_shard(
     folder = _folder(out or default_folder(store_path), begun)
     with held(folder, shard):
         manifest = _begin(folder, begun)
+        _refuse_finished(folder, manifest, pending)
         into = IntoShard(folder, manifest.pages)
         left = [(page, pending.get(page, 0)) for page in into.left]
         work = Work(store_path, reader, built, feature_set, into, batch_size or built.batch_size, workers or n_cores(), retry, left, stages)
@@ -182,6 +184,22 @@ def _begin(folder: Path, begun: Manifest) -> Manifest:
     if replace(manifest, identity=begun.identity, pages=begun.pages, files=None, seconds=0.0) != begun:
         raise Stale(f"The shard in {folder} was made from another catalogue than the store holds. Delete the folder, or name another with --out.")
     return manifest
+
+
+def _refuse_finished(folder: Path, manifest: Manifest, pending: dict[int, int]) -> None:
+    """Refuse to call a shard done that was finished when there was something else to do: what came or failed since is not in its files.
+
+    Raises:
+        Stale: if the store lacks content that is not just what the shard holds.
+    """
+    own = {page: n for page, n in pending.items() if manifest.shard.has(page)}
+    if manifest.files is None or not own:
+        return
+    if any(page not in manifest.pages or n_assets(page_file(folder, page)) != n for page, n in own.items()):
+        raise Stale(
+            f"Shard {manifest.shard} in {folder} is finished, but what the store lacks now is not what it holds. Run `python cli.py "
+            "merge-shards` if they are not merged yet; then delete the folders of all shards and run this again."
+        )
 
 
 def _end(folder: Path, manifest: Manifest, *, interrupted: bool, seconds: float) -> Manifest:

@@ -147,6 +147,14 @@ def page_file(folder: Path, page: int) -> Path:
     return folder / f"page-{page:08d}.parquet"
 
 
+def n_assets(file: Path) -> int:
+    """How many assets a page's file holds; none where it is not there or cannot be read, which the merge looks into."""
+    try:
+        return int(parquet.read_metadata(file).num_rows)
+    except (OSError, pa.ArrowException):
+        return 0
+
+
 @contextmanager
 def held(folder: Path, shard: Shard) -> Iterator[None]:
     """Have a shard's folder for this process alone; a process that ends in whatever way lets go of it.

@@ -155,10 +155,13 @@ WHERE refused.status <> 'absent' AND NOT EXISTS (SELECT 1 FROM rejects AS r WHER
 UPDATE feature_sets SET seconds = seconds + $seconds WHERE feature_set_id = $feature_set_id;
 
 -- name: counts
+-- A set that is not finished has its failures, but not their number yet.
 SELECT (SELECT count(DISTINCT item_idx) FROM feature_rows WHERE feature_set_id = $feature_set_id) AS n_items,
        (SELECT count(DISTINCT content_sha256) FROM feature_rows WHERE feature_set_id = $feature_set_id) AS n_contents,
        (SELECT count(*) FROM items) AS n_all,
-       (SELECT n_failed FROM feature_sets WHERE feature_set_id = $feature_set_id) AS n_failed;
+       (SELECT CASE WHEN finished_at IS NOT NULL THEN n_failed ELSE
+            (SELECT count(*) FROM feature_failures WHERE feature_set_id = $feature_set_id AND status <> 'absent') END
+        FROM feature_sets WHERE feature_set_id = $feature_set_id) AS n_failed;
 
 -- name: n_failed
 -- Assets this set could not use; that a file has no sound track is no failure.

@@ -3,6 +3,8 @@
 import pytest
 from small_catalogue import query, tables, violations, write_catalogue
 
+from milkprep.engine import content
+from milkprep.engine.pipeline import Batcher
 from milkprep.extract import ExtractReport, extract
 from milkprep.extractors import hashed_ngrams
 from schemas.contracts import Modality
@@ -61,3 +63,19 @@ def test_a_text_that_failed_is_tried_again_when_it_has_changed(path, monkeypatch
     assert run(path).n_embedded_now == 1
     assert query(path, "SELECT item_idx FROM feature_failures ORDER BY 1") == [(4,), (5,)]
     assert query(path, "SELECT n_failed FROM feature_sets") == [(2,)]
+
+
+def test_a_run_that_was_stopped_counts_the_failures_it_recorded(path, monkeypatch):
+    monkeypatch.setitem(content.PAGE_ITEMS, Modality.TEXT, 2)
+    refuse_blue(monkeypatch)
+    embed, pages = Batcher.embed, []
+
+    def stopped_on_the_second_page(*given, **options):
+        pages.append(1)
+        if len(pages) == 2:
+            raise KeyboardInterrupt
+        return embed(*given, **options)
+
+    monkeypatch.setattr(Batcher, "embed", stopped_on_the_second_page)
+    report = run(path)
+    assert (report.interrupted, report.n_items, report.n_failed) == (True, 1, 1)

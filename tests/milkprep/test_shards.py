@@ -228,3 +228,19 @@ def test_a_folder_that_cannot_be_made_is_said_to_be_none(tmp_path):
 def test_of_several_pictures_the_first_usable_one_is_not_found_by_parts(tmp_path):
     with pytest.raises(BadValue, match="--several first goes through all items several times"):
         part(pictures(tmp_path, "s.duckdb"), Modality.VISUAL, "1/2", several=Several.FIRST)
+
+
+def test_a_finished_shard_does_not_hide_what_is_to_do_since(tmp_path):
+    path = pictures(tmp_path, "s.duckdb")
+    parts(path, Modality.VISUAL, 2)
+    assert part(path, Modality.VISUAL, "1/2", retry_failed=True).n_embedded_now == 0  # not merged yet: all is as it was finished
+    merge(path)
+    assert part(path, Modality.VISUAL, "1/2").n_embedded_now == 0
+    write_picture(tmp_path / "3.png", gradient())
+    with pytest.raises(Stale, match="what the store lacks now is not what it holds.*merge-shards.*delete the folders"):
+        part(path, Modality.VISUAL, "1/2", retry_failed=True)
+    for folder in sorted((tmp_path / "s.duckdb.shards").glob("*/*")):
+        shutil.rmtree(folder)
+    parts(path, Modality.VISUAL, 2, retry_failed=True)
+    merge(path)
+    assert query(path, "SELECT status FROM assets WHERE modality = 'visual' AND item_idx = 3") == [("ok",)]
