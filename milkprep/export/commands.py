@@ -19,7 +19,7 @@ def export(
     ctx: typer.Context,
     split: Annotated[str, typer.Option(help="Name of a split, as build-splits gave it.")],
     out: Annotated[Path, typer.Option(help="Folder to write; it is there completely or not at all.")],
-    format_name: Annotated[str, typer.Option("--format", help="Whose layout: milk (also GoRec).")] = "milk",
+    format_name: Annotated[str, typer.Option("--format", help="Whose layout: milk, the code that the authors of MILK published.")] = "milk",
     store: StorePath = DEFAULT_STORE,
     modalities: Annotated[str | None, typer.Option(help="Which modalities to write, e.g. visual,text; all with vectors when not given.")] = None,
     rename: Annotated[list[str] | None, typer.Option(help="MODALITY=MODALITY, write the first as if it were the second, e.g. audio=text.")] = None,

@@ -1,4 +1,4 @@
-"""The layout that the published code of MILK and GoRec reads: lists of items a user, and one `.npy` a modality.
+"""The layout that the published code of MILK reads, and most of it GoRec's: lists of items a user, and one `.npy` a modality.
 
 train.txt val.txt test.txt      `uid iid iid ...`, single spaces, ascending; users without items in a part have no line in it
 image_feat.npy ...              (N, d) float32 by item: every vector; the mean of training items where an item never had one
