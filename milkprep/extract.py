@@ -113,6 +113,7 @@ def extract(
         return _show_imported(store_path, modality, options, started=started)
     reader = Reader(store_path, modality=modality, fields=fields, several=several or Several.MEAN)
     chosen = extractors.resolve(modality, encoder)
+    Store(store_path, mode="update").close()  # one of an earlier version is brought up to date: all below reads first
     reader.require_content()
     stages = Stages(*STAGES)
     built = loaded(chosen, options, stages, reporter)

@@ -244,7 +244,7 @@ class Store:
         applied = self._applied_migrations()
         self._refuse_foreign_migrations(applied)
         if len(applied) < len(queries.documents("schemas.ddl")) or self._views_are_old():
-            raise StoreError(f"{self.path} has an older schema. Run a writing command on it once to bring it up to date, e.g. the pull that made it.")
+            raise StoreError(f"{self.path} has an older schema. Bring it up to date with a command that writes: extract, build-splits or pull.")
 
     @contextmanager
     def _named_errors(self) -> Iterator[None]:

@@ -237,7 +237,7 @@ def test_a_finished_shard_does_not_hide_what_is_to_do_since(tmp_path):
     merge(path)
     assert part(path, Modality.VISUAL, "1/2").n_embedded_now == 0
     write_picture(tmp_path / "3.png", gradient())
-    with pytest.raises(Stale, match="what the store lacks now is not what it holds.*merge-shards.*delete the folders"):
+    with pytest.raises(Stale, match=r"what the store lacks now is not what it holds.*merge-shards.*delete the folders"):
         part(path, Modality.VISUAL, "1/2", retry_failed=True)
     for folder in sorted((tmp_path / "s.duckdb.shards").glob("*/*")):
         shutil.rmtree(folder)
