@@ -132,7 +132,8 @@ def extract(
     if as_json:
         console.emit(_as_object(report))
     else:
-        _tell(console, report)
+        again = retry_failed and report.n_failed and not report.interrupted
+        _tell(console, report, now="None of what failed before could be embedded" if again else None)
     if report.interrupted:
         console.say("Stopped; what was embedded is stored. Run the same command again to go on.")
         raise typer.Exit(INTERRUPTED)
@@ -200,7 +201,10 @@ def _tell(console: Console, report: "ExtractReport", *, now: str | None = None) 
     of = ", of the first usable file of each" if identity.parameters.get("several") == Several.FIRST else ""
     by = f"{identity.encoder}{how}{of}"
     console.say(f"{modality}: {report.n_items} items have a vector of width {identity.width} by {by}.")
-    now = now or (f"{report.n_embedded_now} contents embedded now" if report.n_embedded_now else "Nothing was left to embed")
+    if report.n_embedded_now:
+        now = f"{report.n_embedded_now} contents embedded now"
+    elif now is None:
+        now = "Nothing was embedded before it stopped" if report.interrupted else "Nothing was left to embed"
     console.say(f"{now}, {report.n_failed} failed.")
     if not report.is_shown and not report.interrupted:
         console.say(
@@ -209,7 +213,7 @@ def _tell(console: Console, report: "ExtractReport", *, now: str | None = None) 
         )
     console.say(f"It took {report.seconds:.1f} s: " + ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in report.stages.items()) + ".")
     if report.reasons.height:
-        title = f"{report.n_without} items without {modality}" if report.is_shown else f"items without {modality}, by the set that is shown"
+        title = f"{report.n_without} items without {modality}" if report.is_shown else f"items without {modality} in features_{modality}"
         console.table(report.reasons, title=title)
 
 

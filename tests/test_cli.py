@@ -160,6 +160,11 @@ def test_sql_answers_in_formats_for_programs(ready, tmp_path, form):
     assert read(out)["item_idx"].to_list() == [0, 1, 2]
 
 
+def test_sql_may_start_with_a_comment(ready):
+    assert run("sql", "-- how many = all\nSELECT 6 * 7 AS n", "--store", ready, "--format", "csv").stdout == "n\n42\n"
+    run("sql", "SELECT 1", "--formt", "csv", "--store", ready, expect=2)
+
+
 def test_sql_knows_the_runs(ready):
     run("train", "--split", "ftft-0", "--store", ready, "--model", "popularity")
     found = run("sql", "SELECT model FROM runs WHERE model = 'popularity'", "--store", ready, "--format", "csv").stdout

@@ -2,7 +2,9 @@
 
 import pytest
 from small_catalogue import query, tables, violations, write_catalogue
+from typer.testing import CliRunner
 
+import cli
 from milkprep.engine import content
 from milkprep.engine.pipeline import Batcher
 from milkprep.extract import ExtractReport, extract
@@ -79,3 +81,12 @@ def test_a_run_that_was_stopped_counts_the_failures_it_recorded(path, monkeypatc
     monkeypatch.setattr(Batcher, "embed", stopped_on_the_second_page)
     report = run(path)
     assert (report.interrupted, report.n_items, report.n_failed) == (True, 1, 1)
+
+
+def test_what_was_tried_again_in_vain_is_not_said_to_be_done(path, monkeypatch):
+    refuse_blue(monkeypatch)
+    ask = ["extract", "--modality", "text", "--encoder", "hashed-ngrams", "--store", str(path)]
+    assert "2 contents embedded now, 3 failed." in CliRunner().invoke(cli.app, ask).stderr
+    assert "Nothing was left to embed, 3 failed." in CliRunner().invoke(cli.app, ask).stderr
+    again = CliRunner().invoke(cli.app, [*ask, "--retry-failed"])
+    assert (again.exit_code, "None of what failed before could be embedded, 3 failed." in again.stderr) == (0, True)
