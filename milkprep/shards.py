@@ -121,8 +121,7 @@ def extract_shard(
 
     Raises:
         UnknownName, BadValue, WeightsMissing, DataError, StoreError: as `extract`.
-        DataError, Stale: if another process works on this shard, it was begun with another catalogue, or it is finished and something
-            else is to do now.
+        DataError, Stale: if another process works on it, it was begun with another catalogue, or it is finished and other work is to do.
     """
     started = time.perf_counter()
     refuse_less_than_one(batch_size=batch_size, workers=workers)
@@ -141,8 +140,7 @@ def extract_shard(
         begun = Manifest(FORMAT, modality, identity, name, merging.catalogue_of(store), shard, PAGE_ITEMS[modality], list(pending))
     folder = _folder(out or default_folder(store_path), begun)
     with held(folder, shard):
-        manifest = _begin(folder, begun)
-        _refuse_finished(folder, manifest, pending)
+        manifest = _begin(folder, begun, pending)
         into = IntoShard(folder, manifest.pages)
         left = [(page, pending.get(page, 0)) for page in into.left]
         work = Work(store_path, reader, built, feature_set, into, batch_size or built.batch_size, workers or n_cores(), retry, left, stages)
@@ -170,11 +168,11 @@ def _folder(out: Path, begun: Manifest) -> Path:
     return folder
 
 
-def _begin(folder: Path, begun: Manifest) -> Manifest:
+def _begin(folder: Path, begun: Manifest, pending: dict[int, int]) -> Manifest:
     """The manifest of a shard that is begun now, of all pages those that are its own; the one that is there where it was begun before.
 
     Raises:
-        Stale: if that one is of another catalogue.
+        Stale: if that one is of another catalogue, or is finished and something else is pending (rows by page) than it holds.
     """
     if not (folder / MANIFEST).exists():
         manifest = replace(begun, pages=[page for page in begun.pages if begun.shard.has(page)])
@@ -183,6 +181,7 @@ def _begin(folder: Path, begun: Manifest) -> Manifest:
     manifest = Manifest.read(folder)
     if replace(manifest, identity=begun.identity, pages=begun.pages, files=None, seconds=0.0) != begun:
         raise Stale(f"The shard in {folder} was made from another catalogue than the store holds. Delete the folder, or name another with --out.")
+    _refuse_finished(folder, manifest, pending)
     return manifest
 
 
