@@ -20,6 +20,7 @@ from milkprep import commands as prep
 from milkprep.export import commands as export
 from milkprep.inspection import commands as inspection
 from milkprep.pull import commands as pull
+from milkprep.splitting import commands as splitting
 from milktrain import commands as training
 from schemas import __version__, answers, reporting
 from schemas.answers import Format
@@ -135,7 +136,7 @@ class _RefusingGroup(typer.core.TyperGroup):
 
 app = typer.Typer(cls=_RefusingGroup, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(pull.app, name="pull")
-for room in (prep, inspection, export, training):
+for room in (prep, splitting, inspection, export, training):
     app.add_typer(room.app)
 
 

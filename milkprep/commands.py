@@ -1,4 +1,4 @@
-"""Commands that prepare data after it has been pulled: fetch-media, extract, build-splits."""
+"""Commands that prepare data after it has been pulled: fetch-media, extract, merge-shards, encoders."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from schemas.contracts import Modality, Setting, Several
+from schemas.contracts import Modality, Several
 from schemas.errors import BadValue
 from schemas.reporting import Console
 
@@ -235,36 +235,3 @@ def encoders(
         console.table(frame, title=title)
     console.say("Names stand under the options that take them; `here`: whether the weights are on this machine. docs/extraction.md says more,")
     console.say("and how to give weights of your own, or random ones for tests.")
-
-
-@app.command("build-splits", epilog="Example: python cli.py build-splits --setting ftmt --seed 0 --store tiktok.duckdb")
-def build_splits(
-    ctx: typer.Context,
-    setting: Annotated[Setting, typer.Option(help="Where modalities are lost, training then test: Full or Missing.")],
-    store: StorePath = DEFAULT_STORE,
-    seed: Annotated[int, typer.Option(min=0, help="Of the draw; the settings of one seed share their parts.")] = 0,
-    cold_fraction: Annotated[float, typer.Option(help="Share of items that are new: half validation, half test.")] = 0.2,
-    test_loss: Annotated[float, typer.Option(help="Share of validation and test items that lose one modality.")] = 0.5,
-    train_loss: Annotated[float, typer.Option(help="Share of training items that lose one modality.")] = 0.3,
-    name: Annotated[str | None, typer.Option(help="Name of the split; SETTING-SEED when not given.")] = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Overwrite another split of this name.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Make some items new, take modalities away as the setting says, and store the split with its fingerprint."""
-    from milkprep import splits
-    from milkprep.inspection import split_tables
-
-    console: Console = ctx.obj
-    report = splits.build(
-        store, setting=setting, seed=seed, cold_fraction=cold_fraction, test_loss=test_loss, train_loss=train_loss, name=name, replace=replace
-    )
-    if as_json:
-        console.emit(asdict(report) | {"statistics": report.statistics.to_dicts()})
-        return
-    for title, frame in split_tables.tables(report.statistics, name=report.name):
-        console.table(frame, title=title)
-    console.say(
-        f"Split {report.name}, fingerprint {report.fingerprint[:12]}: {'stored' if report.changed else 'was already there, nothing changed'}."
-    )
-    if setting is not Setting.FTFT and not report.n_lost:
-        console.say(f"No item has two modalities, so none can lose one: this split is what {Setting.FTFT} is. Extract or import a second modality.")

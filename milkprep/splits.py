@@ -1,9 +1,10 @@
 """New-item splits: some items are new, all their interactions leave training, and a setting takes modalities away.
 
 Seeded and reproducible to the bit: the same store, parameters and seed give the same rows and the same fingerprint on any
-machine. The parts are drawn before the losses, so the four settings of one seed share their parts.
+machine. The parts are drawn before the losses, so all splits of one seed and order share their parts.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,17 +12,15 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from milkprep.splitting import missing, rows
+from milkprep.splitting import missing, parts, plan, rows
+from milkprep.splitting.parts import Order
+from milkprep.splitting.plan import Missing, Plan
 from milkprep.splitting.rows import SplitRows
 from schemas import availability as availability_of
 from schemas import feature_sets, queries
 from schemas.contracts import Modality, Part, Setting
-from schemas.errors import BadValue, DataError, FeatureMissing
+from schemas.errors import DataError, FeatureMissing
 from schemas.store import Store
-
-LARGEST_SEED = 2**63 - 1  # what the store's BIGINT holds
-#: Share of a part's items that lose one modality; None where the setting takes nothing from it.
-Rates = dict[Part, float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,61 +28,68 @@ class SplitReport:
     """What was built.
 
     Args:
-        name: `<setting>-<seed>` unless the user named it.
+        name: `<setting>-<seed>` of a setting alone, unless the user named it.
+        setting: which sides lose modalities.
         fingerprint: of the parameters and every row.
         statistics: one row a part: users, items, interactions, density, share of items missing each modality.
-        n_lost: items that lose a modality.
+        losses: one row a part and number of modalities lost: how many items, and how many of them had every modality before.
+        n_lost: vectors that are lost.
         changed: False when the store held exactly this split already.
+        notes: what did not go as asked, in words.
     """
 
     name: str
+    setting: Setting
     fingerprint: str
     statistics: pl.DataFrame
+    losses: pl.DataFrame
     n_lost: int
     changed: bool
+    notes: tuple[str, ...] = ()
 
 
 def build(
-    store_path: Path, *, setting: Setting, seed: int, cold_fraction: float = 0.2, test_loss: float = 0.5, train_loss: float = 0.3,
-    name: str | None = None, replace: bool = False,
+    store_path: Path, *, setting: Setting | None = None, seed: int, cold_fraction: float = 0.2, test_loss: float = 0.5, train_loss: float = 0.3,
+    scenario: Sequence[float] | None = None, losses: Mapping[Part, Mapping[Modality, float]] | None = None, order: Order = Order.RANDOM,
+    which: Missing = Missing.RANDOM, name: str | None = None, replace: bool = False,
 ) -> SplitReport:  # fmt: skip
     """Draw a split and store it.
 
     Args:
         store_path: the store.
-        setting: which sides lose modalities.
+        setting: which sides lose modalities; with `scenario` FTMT when None, with `losses` it follows from them.
         seed: of the draw.
         cold_fraction: share of the items that are new, half of them validation, half test.
         test_loss: share of validation and of test items that lose one modality, where the setting says so.
         train_loss: share of training items that lose one, where the setting says so.
-        name: how to call it; `<setting>-<seed>` when None.
+        scenario: in place of `test_loss`, shares of the validation and of the test items that lose 0, 1, ... modalities, summing to 1.
+        losses: in place of a setting, by part and modality the share of the items with this modality and another that lose it.
+        order: how new items are picked.
+        which: which items lose modalities.
+        name: how to call it; a name that says all of this when None, of a setting alone `<setting>-<seed>`.
         replace: overwrite a different split of the same name.
 
     Raises:
-        BadValue: if a share or the seed is out of range, or the name cannot name a folder.
+        BadValue: if a share or the seed is out of range, arguments exclude each other, the name cannot name a folder, or the store
+            has too few modalities for what is to be lost.
         FeatureMissing: if no modality has a feature set yet.
-        DataError: if the catalogue is too small, or another split has the name and `replace` is off.
+        DataError: if the catalogue is too small, lacks times that `order` needs, cannot lose so much, or another split has the name
+            and `replace` is off.
     """
-    _check_shares(cold_fraction=cold_fraction, test_loss=test_loss, train_loss=train_loss)
-    if not 0 <= seed <= LARGEST_SEED:
-        raise BadValue(f"The seed is {seed}; it must be 0 to {LARGEST_SEED}.")
+    asked = plan.made(
+        setting=setting, seed=seed, cold_fraction=cold_fraction, test_loss=test_loss, train_loss=train_loss, scenario=scenario, losses=losses,
+        order=order, which=which,
+    )  # fmt: skip
     if name is not None:
         rows.check_name(name)
-    rates = {Part.TRAIN: train_loss if setting.training_loses else None, Part.VAL: test_loss if setting.test_loses else None}
-    rates[Part.TEST] = rates[Part.VAL]
-    parameters: dict[str, object] = {"cold_fraction": cold_fraction}
-    parameters |= {"test_loss": test_loss} if setting.test_loses else {}
-    parameters |= {"train_loss": train_loss} if setting.training_loses else {}
     with Store(store_path, mode="update") as store:
-        split = _new_split(
-            store, name or f"{setting}-{seed}", setting=setting, seed=seed, cold_fraction=cold_fraction, rates=rates, parameters=parameters
+        touched, present = _touched(store)
+        items, availability = _draw(touched, present, asked)
+        split = rows.named(
+            store, name or asked.name, setting=asked.setting, seed=seed, parameters=asked.parameters, items=items, availability=availability
         )
-        changed = rows.store_as_asked(store, split, replace=replace)
-        sql = queries.load("milkprep.sql", "splits.sql")
-        split_id = store.query(sql["find"], name=split.name)["split_id"].item()
-        statistics = store.query(sql["statistics"], split_id=split_id)
-    shown = [column.name for column in statistics if column.null_count() < len(column)]  # a modality without vectors has no columns
-    return SplitReport(split.name, split.fingerprint, statistics.select(shown), int(split.availability["lost"].sum()), changed)
+        notes = _shortfalls(items, availability, asked)
+        return _report(store, split, changed=rows.store_as_asked(store, split, replace=replace), notes=notes)
 
 
 def write_inside(
@@ -106,41 +112,32 @@ def write_inside(
     rows.write(store, rows.named(store, name, setting=setting, seed=0, parameters=parameters, items=items, availability=availability))
 
 
-def _new_split(
-    store: Store, name: str, *, setting: Setting, seed: int, cold_fraction: float, rates: Rates, parameters: dict[str, object]
-) -> SplitRows:  # fmt: skip
-    sql = queries.load("milkprep.sql", "splits.sql")
-    matrix = availability_of.matrix(store)
+def _touched(store: Store) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The items with interactions, and for each modality with vectors whether each of them has it."""
     modalities = list(feature_sets.current(store))
     if not modalities:
         what_next = f"Run `python cli.py extract --modality text --store {store.path}` first."
         raise FeatureMissing(f"{store.path} has no vectors yet, so no modality to lose. {what_next}")
-    touched = store.query(sql["items_with_interactions"])["item_idx"].to_numpy()
-    present = matrix.select(m.value for m in modalities).to_numpy()[touched]  # (N, M)
-    items, availability = _draw(touched, present, modalities=modalities, seed=seed, cold_fraction=cold_fraction, rates=rates)
-    return rows.named(store, name, setting=setting, seed=seed, parameters=parameters, items=items, availability=availability)
+    touched = store.query(queries.load("milkprep.sql", "splits.sql")["items_with_interactions"])
+    matrix = availability_of.matrix(store).select(m.value for m in modalities)
+    return touched, matrix[touched["item_idx"].to_numpy()]
 
 
-def _draw(
-    touched: NDArray[np.integer], present: NDArray[np.bool_], *, modalities: list[Modality], seed: int, cold_fraction: float, rates: Rates
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    n_each = int(cold_fraction * len(touched) / 2)
-    if n_each < 1 or len(touched) - 2 * n_each < 1:
-        raise DataError(
-            f"{len(touched)} items with interactions are too few for a share of {cold_fraction} new ones. Pull more, or change --cold-fraction."
-        )
-    part_draw, loss_draw = np.random.default_rng(seed).spawn(2)
-    order = part_draw.permutation(len(touched))
-    members = {Part.VAL: order[:n_each], Part.TEST: order[n_each : 2 * n_each], Part.TRAIN: order[2 * n_each :]}
+def _draw(touched: pl.DataFrame, had: pl.DataFrame, asked: Plan) -> tuple[pl.DataFrame, pl.DataFrame]:
+    part_draw, loss_draw = np.random.default_rng(asked.seed).spawn(2)
+    modalities, present = [Modality(name) for name in had.columns], had.to_numpy()  # (N, M)
+    newness = _newness(touched) if asked.order is Order.FIRST_SEEN else None
     part = np.empty(len(touched), dtype=object)
     lost = np.zeros_like(present)
-    for name, mine in members.items():  # validation and test first: what training loses does not shift them
+    for name, mine in parts.members(len(touched), cold_fraction=asked.cold_fraction, generator=part_draw, newness=newness).items():
         part[mine] = name.value
-        rate = rates[name]
-        if rate is not None:
+        loss = asked.losses.get(name)
+        if loss is not None:
             ordered = np.sort(mine)
-            lost[ordered] = missing.lose_one(present[ordered], rate=rate, generator=loss_draw)
-    index = touched.astype(np.int32)
+            lost[ordered] = plan.apply(
+                loss, present[ordered], modalities=modalities, generator=loss_draw, weights=_weights(touched[ordered], asked.missing)
+            )
+    index = touched["item_idx"].to_numpy().astype(np.int32)
     cells = [
         pl.DataFrame({"item_idx": index, "modality": [m.value] * len(index), "present": present[:, j], "lost": lost[:, j]})
         for j, m in enumerate(modalities)
@@ -148,7 +145,44 @@ def _draw(
     return pl.DataFrame({"item_idx": index, "part": part.tolist()}), pl.concat(cells)
 
 
-def _check_shares(**shares: float) -> None:
-    wrong = [f"--{name.replace('_', '-')} {value}" for name, value in shares.items() if not 0 <= value <= 1]
-    if wrong or not 0 < shares["cold_fraction"] < 1:
-        raise BadValue(f"Shares lie between 0 and 1, and --cold-fraction strictly so; got {', '.join(wrong) or shares['cold_fraction']}.")
+def _newness(touched: pl.DataFrame) -> NDArray[np.integer]:
+    """The rank of each item by its first interaction."""
+    n_untimed, n = int(touched["n_untimed"].sum()), int(touched["n"].sum())
+    if n_untimed:
+        raise DataError(
+            f"{n_untimed} of {n} interactions have no time, so which items were seen last is not known. Leave --order out for a random draw."
+        )
+    found: NDArray[np.integer] = touched["newness"].to_numpy()
+    return found
+
+
+def _weights(touched: pl.DataFrame, which: Missing) -> missing.Weights | None:
+    """Weights of the items of one part; all its interactions are in that part, so popularity is of that part alone."""
+    return None if which is Missing.RANDOM else missing.rank_weights(touched["n"].to_numpy(), most=which is Missing.POPULAR)
+
+
+def _shortfalls(items: pl.DataFrame, availability: pl.DataFrame, asked: Plan) -> tuple[str, ...]:
+    """Where items with few modalities by nature keep a part from losing as it was told to."""
+    by_item = availability.group_by("item_idx").agg(pl.col("lost", "present").sum()).join(items, on="item_idx")
+    notes = []
+    for part, loss in asked.losses.items():
+        mine = by_item.filter(pl.col("part") == part.value)
+        single = mine.filter(pl.col("present") < 2).height
+        notes += [f"{part}: {single} of {mine.height} items have one modality or none by nature and lose nothing."] if single else []
+        wanted = missing.counts(loss.shares, mine.height) if isinstance(loss, plan.Levels) else []
+        for level, n in enumerate(wanted):
+            got = mine.filter(pl.col("lost") == level).height
+            if got != n:
+                notes.append(f"{part}: {got} items lose {plan.LEVELS[level].replace('complete', 'none')}, not {n}: too few have enough by nature.")
+    return tuple(notes)
+
+
+def _report(store: Store, split: SplitRows, *, changed: bool, notes: tuple[str, ...]) -> SplitReport:
+    sql = queries.load("milkprep.sql", "splits.sql")
+    split_id = store.query(sql["find"], name=split.name)["split_id"].item()
+    statistics = store.query(sql["statistics"], split_id=split_id)
+    shown = [column.name for column in statistics if column.null_count() < len(column)]  # a modality without vectors has no columns
+    losses = store.query(sql["losses"], split_id=split_id)
+    return SplitReport(
+        split.name, split.setting, split.fingerprint, statistics.select(shown), losses, int(split.availability["lost"].sum()), changed, notes
+    )
