@@ -19,12 +19,12 @@ import pyarrow as pa
 from schemas import fingerprint, queries
 from schemas.contracts import Modality
 from schemas.errors import QueryError, StoreError, StoreLocked
+from schemas.interrupts import interruptible
+from schemas.store_files import check_store_file
 
 Mode = Literal["read", "write", "update"]
 
 LOCK_POLL_S = 0.1
-#: What a DuckDB file holds at which byte.
-MAGIC, MAGIC_AT = b"DUCK", 8
 #: DuckDB's own working memory; larger sorts and joins go to disk beside the store.
 WORKING_MEMORY = "1GB"
 SETTINGS = {
@@ -180,7 +180,8 @@ class Store:
             kinds = [statement.type.name for statement in self._connection.extract_statements(sql)]
             if kinds != ["SELECT"]:
                 raise QueryError(f"Only one SELECT (or DESCRIBE, SHOW, SUMMARIZE) is answered here, not {' and '.join(kinds) or 'nothing'}.")
-            frame: pl.DataFrame = self._connection.sql(sql).pl()
+            with interruptible():
+                frame: pl.DataFrame = self._connection.sql(sql).pl()
         except UnicodeEncodeError as error:
             raise QueryError("The statement is not UTF-8 text. Type it anew, or set the terminal's language to a UTF-8 one.") from error
         except duckdb.Error as error:
@@ -249,7 +250,8 @@ class Store:
     @contextmanager
     def _named_errors(self) -> Iterator[None]:
         try:
-            yield
+            with interruptible():
+                yield
         except duckdb.Error as error:
             raise StoreError.about(self.path, error) from error
 
@@ -262,7 +264,7 @@ def _connect(path: Path | str, *, mode: Mode, wait_s: float) -> duckdb.DuckDBPyC
     deadline = time.monotonic() + wait_s
     target = str(path)
     if isinstance(path, Path):
-        _check_file(path, mode=mode)
+        check_store_file(path, may_be_absent=mode == "write")
         target = str(path.absolute())
     while True:
         try:
@@ -277,22 +279,6 @@ def _connect(path: Path | str, *, mode: Mode, wait_s: float) -> duckdb.DuckDBPyC
             time.sleep(LOCK_POLL_S)
         except duckdb.Error as error:
             raise StoreError(f"{path} cannot be opened: {error}") from error
-
-
-def _check_file(path: Path, *, mode: Mode) -> None:
-    """Refuse what DuckDB would take for something else, e.g. a CSV file as a table in memory."""
-    if not path.exists():
-        if mode != "write":
-            raise StoreError(f"There is no store at {path}. Make one with `python cli.py pull`, or name yours with --store.")
-        if not path.absolute().parent.is_dir():
-            raise StoreError(f"The folder {path.absolute().parent} of the store does not exist. Create it, or name another file with --store.")
-        return
-    if not path.is_file():
-        raise StoreError(f"{path} is no file, so no store. Name another file with --store.")
-    with path.open("rb") as stream:
-        start = stream.read(len(MAGIC) + MAGIC_AT)
-    if start and start[MAGIC_AT:] != MAGIC:
-        raise StoreError(f"{path} is not a store but another kind of file. Name another file with --store.")
 
 
 def _holder(error: duckdb.IOException) -> str:

@@ -1,0 +1,32 @@
+"""What lies where a store is to be opened; promises that nothing but a DuckDB file, or nothing, is handed to DuckDB."""
+
+from pathlib import Path
+
+from schemas.errors import StoreError
+
+#: What a DuckDB file holds at which byte.
+MAGIC, MAGIC_AT = b"DUCK", 8
+
+
+def check_store_file(path: Path, *, may_be_absent: bool) -> None:
+    """Refuse what DuckDB would take for something else, e.g. a CSV file as a table in memory.
+
+    Args:
+        path: of the store.
+        may_be_absent: whether it is to be made where it is not there.
+
+    Raises:
+        StoreError: if it is absent, its folder is, or it is another kind of file.
+    """
+    if not path.exists():
+        if not may_be_absent:
+            raise StoreError(f"There is no store at {path}. Make one with `python cli.py pull`, or name yours with --store.")
+        if not path.absolute().parent.is_dir():
+            raise StoreError(f"The folder {path.absolute().parent} of the store does not exist. Create it, or name another file with --store.")
+        return
+    if not path.is_file():
+        raise StoreError(f"{path} is no file, so no store. Name another file with --store.")
+    with path.open("rb") as stream:
+        start = stream.read(len(MAGIC) + MAGIC_AT)
+    if start and start[MAGIC_AT:] != MAGIC:
+        raise StoreError(f"{path} is not a store but another kind of file. Name another file with --store.")
