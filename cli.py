@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from typer._click.core import Context
 
 INTERRUPTED = 130
-DASHES = {"ignore_unknown_options": True}  # a statement may start with a comment of SQL, which looks like an option
 SHOWN_ROWS = 1000  # of an answer, in a table for people
 PLAIN_WIDTH = 200  # columns of a table that no terminal shows
 StorePath = prep.StorePath
@@ -208,7 +207,7 @@ def check(ctx: typer.Context, store: StorePath = prep.DEFAULT_STORE, as_json: As
         raise typer.Exit(1)
 
 
-@app.command(context_settings=DASHES, epilog='Example: python cli.py sql "SELECT * FROM modality_availability LIMIT 5" --store gifts.duckdb')
+@app.command(context_settings=prep.DASHES, epilog='Example: python cli.py sql "SELECT * FROM modality_availability LIMIT 5" --store gifts.duckdb')
 def sql(
     ctx: typer.Context,
     statement: Annotated[str, typer.Argument(help="One SELECT; nothing it says can change the store or reach another file.")],

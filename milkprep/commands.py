@@ -21,6 +21,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object inst
 
 DEFAULT_STORE = Path("milk.duckdb")
 INTERRUPTED = 130
+DASHES = {"ignore_unknown_options": True}  # a statement may start with a comment of SQL, which looks like an option
 ALL_FAILED = 1
 ENCODERS = (
     "One that `python cli.py encoders` lists; for text also a hub name or a local folder of a transformers model; imported for vectors "
