@@ -284,10 +284,8 @@ def _ask_three_questions(console: Console, store: Path, *, runs: Path) -> None:
 
 
 def _cell(value: object, *, of: str) -> str:
-    if value is None:
-        return ""
     if not isinstance(value, float):
-        return str(value)
+        return "" if value is None else str(value)
     return f"{value:g}" if of.endswith("%") else f"{value:.4f}"
 
 

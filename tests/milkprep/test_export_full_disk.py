@@ -35,7 +35,7 @@ def exported(store: Path, *, most_bytes: int = 1 << 40, more: tuple[str, ...] = 
         "--store",
         str(store),
     ]
-    done = subprocess.run([*command, *more], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([*command, *more], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     return done.returncode, done.stderr
 
 
