@@ -12,12 +12,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from milkprep.splitting import missing, parts, plan, rows
+from milkprep.splitting import given, missing, parts, plan, rows
 from milkprep.splitting.parts import Order
 from milkprep.splitting.plan import Missing, Plan
 from milkprep.splitting.rows import SplitRows
 from schemas import availability as availability_of
-from schemas import feature_sets, queries
+from schemas import feature_sets, fingerprint, queries
 from schemas.contracts import Modality, Part, Setting
 from schemas.errors import DataError, FeatureMissing
 from schemas.store import Store
@@ -90,6 +90,33 @@ def build(
         )
         notes = _shortfalls(items, availability, asked)
         return _report(store, split, changed=rows.store_as_asked(store, split, replace=replace), notes=notes)
+
+
+def build_given(store_path: Path, file: Path, *, name: str | None = None, replace: bool = False) -> SplitReport:
+    """Store a split that a file says: `item_key`, `part`, and if there are any `lost_visual`, `lost_text`, `lost_audio`.
+
+    Args:
+        store_path: the store.
+        file: CSV, TSV, JSON lines or Parquet.
+        name: how to call it; the file's name without its ending when None.
+        replace: overwrite a different split of the same name.
+
+    Raises:
+        BadValue: if there is no such file, or the name cannot name a folder.
+        SourceError: if the file cannot be read, or holds mistakes; every kind is counted.
+        FeatureMissing: if no modality has a feature set yet.
+        DataError: if another split has the name and `replace` is off.
+    """
+    name = file.name.partition(".")[0] if name is None else name
+    rows.check_name(name)
+    read = given.read(file)
+    parameters: dict[str, object] = {"from": file.name, "sha256": fingerprint.of_file(file)}
+    with Store(store_path, mode="update") as store:
+        touched, present = _touched(store)
+        keys = store.query(queries.load("milkprep.sql", "splits.sql")["item_keys"])
+        found = given.resolve(file, read, touched=touched, present=present, keys=keys)
+        split = rows.named(store, name, setting=found.setting, seed=0, parameters=parameters, items=found.items, availability=found.availability)
+        return _report(store, split, changed=rows.store_as_asked(store, split, replace=replace), notes=found.notes)
 
 
 def write_inside(

@@ -1,6 +1,7 @@
 """The command build-splits."""
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 ORDERS, WHICH = ("random", "first-seen"), ("random", "popular", "unpopular")
-SHARE_OF_TEST, SHARE_OF_TRAIN = 0.5, 0.3
+COLD, SHARE_OF_TEST, SHARE_OF_TRAIN = 0.2, 0.5, 0.3
 
 
 @app.command("build-splits", epilog="Example: python cli.py build-splits --setting ftmt --seed 0 --store tiktok.duckdb")
@@ -25,13 +26,14 @@ def build_splits(
     setting: Annotated[Setting | None, typer.Option(help="Where modalities are lost, training then test: Full or Missing.")] = None,
     store: StorePath = DEFAULT_STORE,
     seed: Annotated[int, typer.Option(min=0, help="Of the draw; splits of one seed and order share their parts.")] = 0,
-    cold_fraction: Annotated[float, typer.Option(help="Share of items that are new: half validation, half test.")] = 0.2,
+    cold_fraction: Annotated[float, typer.Option(help="Share of items that are new: half validation, half test.")] = COLD,
     order: Annotated[str, typer.Option(help="Which items are new: random, or first-seen for those first touched last.")] = "random",
     test_loss: Annotated[float | None, typer.Option(help="Share of validation and test items that lose one modality; .5 when not given.")] = None,
     train_loss: Annotated[float | None, typer.Option(help="Share of training items that lose one modality; .3 when not given.")] = None,
     scenario: Annotated[str | None, typer.Option(help="In place of --test-loss, e.g. complete=.1,one=.45,two=.45.")] = None,
     loss: Annotated[list[str] | None, typer.Option(help="In place of --setting, e.g. test:visual=.3; may be repeated.")] = None,
     missing: Annotated[str, typer.Option(help="Which items lose modalities: random, or rather the popular or the unpopular.")] = "random",
+    given: Annotated[Path | None, typer.Option("--from", help="Nothing is drawn: a file with item_key, part, and maybe lost_visual, ...")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the split; SETTING-SEED when not given, with what else was asked between.")] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Overwrite another split of this name.")] = False,
     as_json: AsJson = False,
@@ -42,6 +44,19 @@ def build_splits(
     from milkprep.splitting.parts import Order
     from milkprep.splitting.plan import Missing
 
+    if given is not None:
+        drawn = {"--setting": setting, "--scenario": scenario, "--loss": loss, "--test-loss": test_loss, "--train-loss": train_loss}
+        drawn |= {"--seed": seed or None, "--cold-fraction": None if cold_fraction == COLD else cold_fraction}
+        drawn |= {"--order": order != "random" or None, "--missing": missing != "random" or None}
+            "--seed": seed or None,
+            "--cold-fraction": None if cold_fraction == COLD else cold_fraction,
+            "--order": order != "random" or None,
+            "--missing": missing != "random" or None,
+        }
+        if named := [flag for flag, value in drawn.items() if value is not None]:
+            raise BadValue(f"--from takes a split as the file says it, so {named[0]} means nothing. Leave one of them out.")
+        _tell(ctx.obj, splits.build_given(store, given, name=name, replace=replace), as_json=as_json)
+        return
     _refuse_unknown("--order", order, ORDERS)
     _refuse_unknown("--missing", missing, WHICH)
     if test_loss is not None and (scenario is not None or loss):

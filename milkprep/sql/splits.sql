@@ -9,6 +9,9 @@ SELECT catalogue_fingerprint FROM pulls ORDER BY pull_id DESC LIMIT 1;
 SELECT item_idx, count(*) AS n, count(*) - count("timestamp") AS n_untimed, row_number() OVER (ORDER BY min("timestamp"), min(item_key)) AS newness
 FROM interactions JOIN items USING (item_idx) GROUP BY item_idx ORDER BY item_idx;
 
+-- name: item_keys
+SELECT item_idx, item_key FROM items ORDER BY item_idx;
+
 -- name: find
 SELECT split_id, fingerprint FROM splits WHERE name = $name;
 
