@@ -48,11 +48,6 @@ def build_splits(
         drawn = {"--setting": setting, "--scenario": scenario, "--loss": loss, "--test-loss": test_loss, "--train-loss": train_loss}
         drawn |= {"--seed": seed or None, "--cold-fraction": None if cold_fraction == COLD else cold_fraction}
         drawn |= {"--order": order != "random" or None, "--missing": missing != "random" or None}
-            "--seed": seed or None,
-            "--cold-fraction": None if cold_fraction == COLD else cold_fraction,
-            "--order": order != "random" or None,
-            "--missing": missing != "random" or None,
-        }
         if named := [flag for flag, value in drawn.items() if value is not None]:
             raise BadValue(f"--from takes a split as the file says it, so {named[0]} means nothing. Leave one of them out.")
         _tell(ctx.obj, splits.build_given(store, given, name=name, replace=replace), as_json=as_json)
