@@ -131,7 +131,10 @@ def _split(store: Store, split: str) -> SplitName:
         raise SplitMissing(f"{store.path} has no split {split!r}. {there} Make one with `python cli.py build-splits --store {store.path}`.")
     row = rows.row(0, named=True)
     again = f"Build it again with `python cli.py build-splits --setting {row['setting']} --seed {row['seed']} --replace --store {store.path}`."
-    if json.loads(row["parameters"]).get("imported"):
+    made = json.loads(row["parameters"])
+    if set(made) & {"scenario", "loss", "order", "missing", "from"}:
+        again = f"Build it again with `python cli.py build-splits --replace`, seed {row['seed']} and what else made it: {json.dumps(made)}."
+    if made.get("imported"):
         again = "It came with its dataset: pull that into a new store and train there before anything else is extracted."
     if store.query(sql["catalogue_fingerprint"]).item() != row["catalogue_fingerprint"]:
         raise Stale(f"The catalogue changed since split {split!r} was made. {again}")

@@ -111,5 +111,13 @@ MISTAKES = {
         2,
         "MODALITY=MODALITY",
     ),
+    "a split of nothing": (["build-splits", "--store", "READY"], 2, "Say what is lost with --setting"),
+    "a scenario that does not sum up": (["build-splits", "--scenario", "one=.5", "--store", "READY"], 2, "sum to 0.5"),
+    "more lost than there is": (["build-splits", "--scenario", "complete=.5,one=.5", "--store", "READY"], 2, "complete is the most"),
+    "a loss of no part": (["build-splits", "--loss", "visual=.5", "--store", "READY"], 2, "names no part"),
+    "an order without times": (["build-splits", "--setting", "ftft", "--order", "first-seen", "--store", "READY"], 1, "have no time"),
+    "an order that is none": (["build-splits", "--setting", "ftft", "--order", "newest", "--store", "READY"], 2, "random, first-seen"),
+    "a given split that is none": (["build-splits", "--from", "WORK/rows.csv", "--store", "READY"], 1, "has no column item_key"),
+    "a given split that is drawn": (["build-splits", "--from", "WORK/rows.csv", "--setting", "ftft", "--store", "READY"], 2, "--setting means"),
     "a share above one": (["build-splits", "--setting", "ftmt", "--test-loss", "1.5", "--store", "READY"], 2, "--test-loss 1.5"),
 }
