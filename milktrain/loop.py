@@ -1,27 +1,35 @@
-"""Training until validation stops improving; the best state wins."""
+"""Training until validation stops improving; the best state wins. It can be interrupted between any two steps, and goes on to the same end."""
 
+import itertools
 import logging
 import time
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from milktrain import sampling
+from milktrain import metrics, optimizers, sampling
+from milktrain.checkpoint import Unfinished
 from milktrain.config import TrainConfig
 from milktrain.evaluation import evaluate
-from milktrain.recommender import Batch, Trainable
+from milktrain.optimizers import Stepper
+from milktrain.optimizers import adam as adam
+from milktrain.recommender import Batch, Ranker, Scorer, Trainable
+from milktrain.training import Generators as Generators
+from milktrain.training import Position, Training
 from schemas.errors import TrainingDiverged
+from schemas.plugins import check_known
 from schemas.reporting import Progress, Reporter
 
 logger = logging.getLogger(__name__)
 
-#: The measure that decides which state is best, as in the authors' code.
-STOP_METRIC = "ndcg@10"
-STOP_CUTOFF = 10
+#: Seconds between two states on disk, besides one at every look at validation: what a killed run loses at most.
+SAVE_EVERY_S = 60.0
+#: Seconds between two remarks within an epoch.
+NOTE_EVERY_S = 1.0
 
 
 class TrainableModule(nn.Module, Trainable):
@@ -50,123 +58,181 @@ class Fit:
         best_epoch: the one whose state the model holds now.
         seconds_per_epoch: median over the epochs, validation not counted.
         log: one dictionary an epoch: losses by part, seconds, and the validation metric where it was looked at.
+        resumed_at: the epoch at which an interrupted run went on; 0 where none did.
     """
 
     epochs: int
     best_epoch: int
     seconds_per_epoch: float
     log: list[dict[str, float]]
+    resumed_at: int = 0
 
 
-@dataclass(slots=True)
-class _Best:
-    value: float = -1.0
-    epoch: int = 0
-    state: dict[str, Tensor] = field(default_factory=dict)
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What is around training and does not shape its result on a processor.
 
-    def offer(self, model: nn.Module, *, value: float, epoch: int) -> None:
-        if value > self.value:
-            self.value, self.epoch = value, epoch
-            self.state = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+    Args:
+        device: where the model lies.
+        unfinished: where states are kept, and gone on from; None keeps none.
+        save_every_s: seconds between two states.
+        watch: is given each row of the log as it is made, if there is one.
+    """
+
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    unfinished: Unfinished | None = None
+    save_every_s: float = SAVE_EVERY_S
+    watch: Callable[[dict[str, float]], None] | None = None
 
 
 def fit(
-    model: TrainableModule, *, train: Tensor, sampler: sampling.Negatives, validation: Validation, config: TrainConfig, generators: "Generators",
-    reporter: Reporter,
+    model: TrainableModule, *, train: Tensor, sampler: sampling.Negatives, validation: Validation, config: TrainConfig, generators: Generators,
+    reporter: Reporter, around: Surroundings | None = None,
 ) -> Fit:  # fmt: skip
     """Train in place, and leave the model in the state that was best on validation.
 
     Args:
-        model: what is trained.
+        model: what is trained; on the device already.
         train: (n, 2) int64 user, item.
         sampler: draws negatives.
         validation: decides when to stop.
-        config: learning rate, batch size, epochs, patience.
+        config: optimizer, learning rate, batch size, epochs, stop metric, patience.
         generators: all randomness of training.
         reporter: is told the epochs.
+        around: device, states on disk, and who else is told.
 
     Raises:
-        TrainingDiverged: if a loss stops being finite.
+        TrainingDiverged: if a loss stops being finite; the states on disk are deleted.
+        DataError: if the states on disk are damaged or of another run.
+        UnknownName: if there is no such stop metric.
     """
-    optimizer = adam(model, learning_rate=config.learning_rate)
-    best, log = _Best(), []
-    with reporter.progress("train", total=config.max_epochs, unit="epochs") as progress:
-        for epoch in range(1, config.max_epochs + 1):
-            started = time.perf_counter()
-            batches = sampling.epoch(train, sampler, batch_size=config.batch_size, generator=generators.triples)
-            row = run_epoch(model, optimizer, batches, generator=generators.environments)
-            row |= {"epoch": epoch, "seconds": time.perf_counter() - started}
-            looked = epoch % config.evaluate_every == 0 or epoch == config.max_epochs
-            if looked:
-                row[f"val_{STOP_METRIC}"] = _look(model, validation)
-                best.offer(model, value=row[f"val_{STOP_METRIC}"], epoch=epoch)
-            log.append(row)
-            _tell(progress, row, best)
-            if looked and epoch - best.epoch > config.patience:
-                break
-    model.load_state_dict(best.state)
-    return Fit(len(log), best.epoch, float(np.median([row["seconds"] for row in log])), log)
+    around = around or Surroundings()
+    check_known(config.stop_metric.partition("@")[0], list(metrics.METRICS), what="metric")
+    training = Training(model, optimizers.build(model, config), generators)
+    resumed = around.unfinished is not None and around.unfinished.restore(training)
+    resumed_at = training.position.epoch if resumed else 0
+    try:
+        with reporter.progress("train", total=config.max_epochs, unit="epochs") as progress:
+            progress.advance(training.position.epoch - 1)
+            while not _is_over(training.position, config):
+                batches = sampling.epoch(train, sampler, batch_size=config.batch_size, generator=generators.triples)
+                _one_epoch(training, batches, n_steps=-(-len(train) // config.batch_size), config=config, around=around, progress=progress)
+                _close_epoch(training, model, validation=validation, config=config, around=around)
+                _tell(progress, training.position, config)
+    except TrainingDiverged:
+        if around.unfinished:
+            around.unfinished.remove()
+        raise
+    model.load_state_dict(training.best)
+    position = training.position
+    return Fit(len(position.log), position.best_epoch, float(np.median([row["seconds"] for row in position.log])), position.log, resumed_at)
 
 
-def adam(model: nn.Module, *, learning_rate: float) -> torch.optim.Adam:
-    """Adam in one fused pass over all parameters, which takes a third off a step; the arithmetic is that of the plain one."""
-    return torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
-
-
-def _look(model: TrainableModule, validation: Validation) -> float:
-    return evaluate(model, pairs=validation.pairs, candidates=validation.candidates, cutoffs=(STOP_CUTOFF,)).means[STOP_METRIC]
-
-
-def run_epoch(
-    model: TrainableModule, optimizer: torch.optim.Optimizer, batches: Iterator[Batch], *, generator: np.random.Generator
-) -> dict[str, float]:
-    """One pass over the batches.
+def run_epoch(model: TrainableModule, optimizer: Stepper, batches: Iterator[Batch], *, generator: np.random.Generator) -> dict[str, float]:
+    """One pass over the batches, without anything around it.
 
     Returns:
         Mean over the steps of the total loss, as `loss`, and of each of its parts.
 
     Raises:
-        TrainingDiverged: if the mean loss is not finite.
+        TrainingDiverged: if a loss is not finite.
     """
-    sums: dict[str, float] = defaultdict(float)
+    sums: dict[str, float] = {}
     steps = 0
     for batch in batches:
         steps += 1
+        _step(model, optimizer, batch, generator=generator, sums=sums)
+    return {name: total / steps for name, total in sums.items()}
+
+
+def _step(
+    model: TrainableModule, optimizer: Stepper, batch: Batch, *, generator: np.random.Generator, sums: dict[str, float],
+    precision: AbstractContextManager[object] | None = None,
+) -> None:  # fmt: skip
+    with precision or nullcontext():
         losses = model.losses(batch, generator=generator)
-        optimizer.zero_grad(set_to_none=True)
-        losses.total.backward()  # type: ignore[no-untyped-call] # torch does not annotate it
-        optimizer.step()
-        sums["loss"] += losses.total.item()
-        for name, part in losses.parts.items():
-            sums[name] += part.mean().item()
-    means = {name: total / steps for name, total in sums.items()}
-    if not np.isfinite(means["loss"]):
+    found = {"loss": losses.total.item()} | {name: part.mean().item() for name, part in losses.parts.items()}
+    if not np.isfinite(found["loss"]):
         raise TrainingDiverged(
-            f"The loss became {means['loss']} ({means}). Lower learning_rate or beta, or look at the features with `python cli.py check`."
+            f"The loss became {found['loss']} ({found}). Lower learning_rate or beta, or look at the features with `python cli.py check`."
         )
-    return means
+    optimizer.zero_grad(set_to_none=True)
+    losses.total.backward()  # type: ignore[no-untyped-call] # torch does not annotate it
+    optimizer.step()
+    for name, value in found.items():
+        sums[name] = sums.get(name, 0.0) + value
 
 
-@dataclass(frozen=True, slots=True)
-class Generators:
-    """Every source of randomness of a run, each with its own stream, so that one's use does not shift another's."""
+def _one_epoch(training: Training, batches: Iterator[Batch], *, n_steps: int, config: TrainConfig, around: Surroundings, progress: Progress) -> None:
+    position, device = training.position, around.device
+    training.begin_epoch()
+    started = time.perf_counter() - position.seconds
+    saved_at = noted_at = time.monotonic()
+    for batch in itertools.islice(batches, position.step, None):  # those done before are drawn again, and passed by
+        on_device = Batch(*(column.to(device) for column in (batch.users, batch.positives, batch.negatives)))
+        precision = torch.autocast(device.type, dtype=torch.bfloat16) if config.precision == "bfloat16" else None
+        _step(
+            training.model, training.optimizer, on_device, generator=training.generators.environments, sums=position.sums, precision=precision,  # type: ignore[arg-type] # plugins are typed by protocol
+        )  # fmt: skip
+        position.step += 1
+        position.seconds = time.perf_counter() - started
+        now = time.monotonic()
+        if now - noted_at >= NOTE_EVERY_S:
+            noted_at = now
+            progress.note(f"epoch {position.epoch}: {position.step} of {n_steps} steps | {_parts(position.sums, position.step)}")
+        if around.unfinished and now - saved_at >= around.save_every_s:
+            around.unfinished.save(training)
+            saved_at = time.monotonic()
 
-    weights: torch.Generator
-    triples: torch.Generator
-    environments: np.random.Generator
 
-    @classmethod
-    def seeded(cls, seed: int) -> "Generators":
-        """All streams from one seed."""
-        weights, triples, environments = np.random.SeedSequence(seed).spawn(3)
-        return cls(_torch_generator(weights), _torch_generator(triples), np.random.default_rng(environments))
+def _close_epoch(training: Training, model: TrainableModule, *, validation: Validation, config: TrainConfig, around: Surroundings) -> None:
+    position = training.position
+    row = {name: total / position.step for name, total in position.sums.items()} | {"epoch": position.epoch, "seconds": position.seconds}
+    looked = position.epoch % config.evaluate_every == 0 or position.epoch == config.max_epochs
+    if looked:
+        row[f"val_{config.stop_metric}"] = _look(OnDevice(model, around.device), validation, config.stop_metric)
+        training.offer(row[f"val_{config.stop_metric}"])
+    position.close_epoch(row)
+    if around.watch:
+        around.watch(row)
+    if looked and around.unfinished:
+        around.unfinished.save(training)
 
 
-def _torch_generator(sequence: np.random.SeedSequence) -> torch.Generator:
-    return torch.Generator().manual_seed(int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1)))
+def _is_over(position: Position, config: TrainConfig) -> bool:
+    looked = bool(position.log) and f"val_{config.stop_metric}" in position.log[-1]
+    done = position.epoch - 1
+    return done >= config.max_epochs or (looked and done - position.best_epoch > config.patience)
 
 
-def _tell(progress: Progress, row: dict[str, float], best: _Best) -> None:
+def _look(model: Scorer, validation: Validation, stop_metric: str) -> float:
+    cutoff = int(stop_metric.partition("@")[2])
+    return evaluate(model, pairs=validation.pairs, candidates=validation.candidates, cutoffs=(cutoff,)).means[stop_metric]
+
+
+class OnDevice:
+    """A model that lies elsewhere, for callers whose tensors are in main memory.
+
+    Args:
+        model: the model.
+        device: where it lies.
+    """
+
+    def __init__(self, model: Scorer, device: torch.device) -> None:
+        self._model, self._device = model, device
+
+    def ranker(self, items: Tensor) -> Ranker:
+        """Prepare (C,) candidates once; scores come back to main memory."""
+        ranker = self._model.ranker(items.to(self._device))
+        return lambda users: ranker(users.to(self._device)).cpu()
+
+
+def _parts(sums: dict[str, float], steps: int) -> str:
+    return " ".join(f"{name} {total / steps:.4g}" for name, total in sums.items())
+
+
+def _tell(progress: Progress, position: Position, config: TrainConfig) -> None:
+    row = {name: value for name, value in position.log[-1].items() if name not in ("epoch", "seconds") and not name.startswith("val_")}
     progress.advance()
-    progress.note(f"loss {row['loss']:.4f} | best {STOP_METRIC} {max(best.value, 0):.4f} at {best.epoch}")
-    logger.info("epoch %d | %s | best %s %.4f at %d", row["epoch"], row, STOP_METRIC, best.value, best.epoch)
+    progress.note(f"{_parts(row, 1)} | best {config.stop_metric} {max(position.best_value, 0):.4f} at {position.best_epoch}")
+    logger.info("epoch %d | %s | best %s %.4f at %d", len(position.log), row, config.stop_metric, position.best_value, position.best_epoch)

@@ -3,23 +3,22 @@
 This is the file to read first; every step is one call into a module of the same name.
 """
 
-import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from milktrain import bundle, checkpoint, content, runs, sampling
+from milktrain import bundle, checkpoint, content, devices, manifest, runs, sampling
 from milktrain.bundle import Bundle
 from milktrain.config import TrainConfig
-from milktrain.evaluation import PROTOCOL, Evaluation, evaluate
-from milktrain.loop import Fit, Generators, Validation, fit
+from milktrain.evaluation import evaluate
+from milktrain.loop import SAVE_EVERY_S, Fit, OnDevice, Surroundings, Validation, fit
 from milktrain.recommender import Content, Scorer, Task
-from schemas import __version__, fingerprint, plugins
+from milktrain.training import Generators
+from schemas import plugins
 from schemas.contracts import Modality, Part
 from schemas.reporting import Reporter
 
@@ -36,17 +35,22 @@ class Run:
         folder: where it lies.
         replaced: whether the same run was there before.
         manifest: what `run.json` holds.
+        reused: whether it had been finished before, and nothing was trained.
+        resumed_at: the epoch at which it went on where it had been interrupted; 0 where it had not.
     """
 
     run_id: str
     folder: Path
     replaced: bool
     manifest: dict[str, object]
+    reused: bool = False
+    resumed_at: int = 0
 
 
 def train(
     store_path: Path, *, split: str, config: TrainConfig, runs_folder: Path, reporter: Reporter, model: str = "milk",
-    modalities: Sequence[Modality] | None = None,
+    modalities: Sequence[Modality] | None = None, device: str = "cpu", again: bool = True,
+    watch: Callable[[dict[str, float]], None] | None = None, save_every_s: float = SAVE_EVERY_S,
 ) -> Run:  # fmt: skip
     """Train and judge one model on one split, and write its run folder.
 
@@ -54,25 +58,40 @@ def train(
         store_path: the store; open only while the split is read.
         split: name of a split in it.
         config: the settings.
-        runs_folder: gets a folder `<split>-<model>-<preset>-<fingerprint>`; the same run again replaces it.
+        runs_folder: gets a folder `<split>-<model>-<preset>-<fingerprint>`; the same run again replaces it, an unfinished one goes on.
         reporter: is told the epochs.
         model: name of a file in `milktrain/models`.
         modalities: which to use; None takes all that have vectors.
+        device: `cpu`, `cuda`, or `auto`.
+        again: whether a run that is finished is run again; else what it left is the answer.
+        watch: is given each row of the log as it is made.
+        save_every_s: seconds between two states of training on disk, from which a killed run goes on.
 
     Raises:
         MilkError: see `bundle.read`, `loop.fit`.
     """
     started = time.perf_counter()
     plugins.check_known(model, plugins.names(MODELS), what="model")
+    where = devices.choose(device, precision=config.precision)
     data = bundle.read(store_path, split=split, modalities=modalities)
+    known = manifest.identity(data, model=model, config=config, device=where.type) | {"store": store_path.name}
+    folder = runs_folder / str(known["run_id"])
+    finished = None if again else runs.finished(folder, fingerprint=str(known["fingerprint"]))
+    if finished:
+        return Run(folder.name, folder, False, finished, reused=True)
+    unfinished = checkpoint.Unfinished(runs.unfinished(folder), run=str(known["fingerprint"]))
+    around = Surroundings(where, unfinished, save_every_s, watch)
     generators = Generators.seeded(config.seed)
-    task = Task(content_of(data, config), data.n_users, data.pairs[Part.TRAIN])
+    task = Task(devices.content_on(where, content_of(data, config)), data.n_users, data.pairs[Part.TRAIN])
     scorer: Scorer = plugins.load(MODELS, model).build(task, config, generator=generators.weights)
-    how = _fit(scorer, data, config=config, generators=generators, reporter=reporter) if isinstance(scorer, nn.Module) else None
-    judged = {part: evaluate(scorer, pairs=data.pairs[part], candidates=data.new_items, cutoffs=config.cutoffs) for part in JUDGED}
-    manifest = _manifest(data, model=model, config=config, how=how, judged=judged, seconds=time.perf_counter() - started)
-    manifest["store"] = store_path.name
-    folder = runs_folder / str(manifest["run_id"])
+    how = None
+    if isinstance(scorer, nn.Module):
+        scorer.to(where)
+        how = _fit(scorer, data, config=config, generators=generators, reporter=reporter, around=around)
+    ranked = OnDevice(scorer, where)
+    judged = {part: evaluate(ranked, pairs=data.pairs[part], candidates=data.new_items, cutoffs=config.cutoffs) for part in JUDGED}
+    left_out = int((~_has_negative(data, config)).sum())
+    record = known | manifest.outcome(data, how=how, judged=judged, n_without_negative=left_out, seconds=time.perf_counter() - started)
     replaced = folder.exists()
     with runs.writing(folder) as partial:
         for part, evaluation in judged.items():
@@ -80,8 +99,9 @@ def train(
         runs.write_log(how.log if how else [], partial / "log.jsonl")
         if isinstance(scorer, nn.Module):
             checkpoint.save(scorer, partial / "model.safetensors")
-        runs.write_json(manifest, partial / runs.MANIFEST)
-    return Run(folder.name, folder, replaced, manifest)
+        runs.write_json(record, partial / runs.MANIFEST)
+    unfinished.remove()
+    return Run(folder.name, folder, replaced, record, resumed_at=how.resumed_at if how else 0)
 
 
 def content_of(data: Bundle, config: TrainConfig) -> Content:
@@ -103,48 +123,11 @@ def _has_negative(data: Bundle, config: TrainConfig) -> torch.Tensor:
     return sampling.can_have_negative(data.pairs[Part.TRAIN], candidates=negative_candidates(data, config), n_items=data.n_items)
 
 
-def _fit(scorer: nn.Module, data: Bundle, *, config: TrainConfig, generators: Generators, reporter: Reporter) -> Fit:
+def _fit(scorer: nn.Module, data: Bundle, *, config: TrainConfig, generators: Generators, reporter: Reporter, around: Surroundings) -> Fit:
     # A user who has every candidate can have no negative: such interactions are counted in the manifest.
     usable = data.pairs[Part.TRAIN][_has_negative(data, config)]
     sampler = sampling.negatives(usable, candidates=negative_candidates(data, config), n_items=data.n_items)
     validation = Validation(data.pairs[Part.VAL], data.new_items)
-    return fit(scorer, train=usable, sampler=sampler, validation=validation, config=config, generators=generators, reporter=reporter)  # type: ignore[arg-type] # plugins are typed by protocol
-
-
-def _manifest(data: Bundle, *, model: str, config: TrainConfig, how: Fit | None, judged: dict[Part, Evaluation], seconds: float) -> dict[str, object]:
-    sets = {
-        each.modality.value: {
-            "encoder": each.identity.encoder,
-            "weights": each.identity.weights,
-            "fingerprint": each.fingerprint,
-            "contents": contents,
-        }
-        for each, contents in zip(data.feature_sets, data.contents, strict=True)
-    }
-    whole = fingerprint.of_value([model, config.model_dump(mode="json"), data.split.fingerprint, sets, PROTOCOL, __version__])
-    return {
-        "run_id": f"{data.split.name}-{model}-{config.preset}-{whole[:8]}",
-        "fingerprint": whole,
-        "model": model,
-        "preset": config.preset,
-        "config": config.model_dump(mode="json"),
-        "split": data.split.name,
-        "setting": data.split.setting.value,
-        "split_seed": data.split.seed,
-        "split_fingerprint": data.split.fingerprint,
-        "seed": config.seed,
-        "modalities": ",".join(data.modalities),
-        "feature_sets": sets,
-        "epochs": how.epochs if how else 0,
-        "best_epoch": how.best_epoch if how else 0,
-        "seconds_per_epoch": how.seconds_per_epoch if how else 0.0,
-        "seconds": seconds,
-        "n_train": len(data.pairs[Part.TRAIN]),
-        "n_train_without_negative": int((~_has_negative(data, config)).sum()),
-        "n_candidates": len(data.new_items),
-        "n_users": {part.value: evaluation.per_user.height for part, evaluation in judged.items()},
-        "metrics": {part.value: evaluation.means for part, evaluation in judged.items()},
-        "protocol": PROTOCOL,
-        "versions": {"python": platform.python_version(), "milkprep": __version__, "torch": torch.__version__},
-        "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
+    return fit(
+        scorer, train=usable, sampler=sampler, validation=validation, config=config, generators=generators, reporter=reporter, around=around,  # type: ignore[arg-type] # plugins are typed by protocol
+    )  # fmt: skip

@@ -6,6 +6,7 @@ runs/<run id>/
     users_test.parquet   metrics of each test user
     log.jsonl            one line an epoch
     model.safetensors    the state that was best on validation, for models that learn
+runs/.<run id>.unfinished/   what a run under way, or one that was killed, goes on from; see `checkpoint`
 """
 
 import json
@@ -42,6 +43,20 @@ def writing(folder: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(partial, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def unfinished(folder: Path) -> Path:
+    """Where the states of a run under way are kept that will end in this folder."""
+    return folder.with_name(f".{folder.name}.unfinished")
+
+
+def finished(folder: Path, *, fingerprint: str) -> dict[str, object] | None:
+    """The manifest of a run if it is there, whole, and of this fingerprint."""
+    try:
+        found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) and found.get("fingerprint") == fingerprint else None
 
 
 def write_json(value: object, file: Path) -> None:

@@ -1,0 +1,78 @@
+"""What `run.json` says: which run it is, and how it went."""
+
+import platform
+from datetime import UTC, datetime
+
+import torch
+
+from milktrain.bundle import Bundle
+from milktrain.config import TrainConfig
+from milktrain.evaluation import PROTOCOL, Evaluation
+from milktrain.loop import Fit
+from schemas import __version__, fingerprint
+from schemas.contracts import Part
+
+
+def identity(data: Bundle, *, model: str, config: TrainConfig, device: str = "cpu") -> dict[str, object]:
+    """What makes this run another than others; known before it begins.
+
+    Args:
+        data: what it is trained on.
+        model: name of the model.
+        config: all settings.
+        device: `cpu` or `cuda`; sums are in another order on a GPU, so that runs there are runs of their own.
+    """
+    sets = {
+        each.modality.value: {
+            "encoder": each.identity.encoder,
+            "weights": each.identity.weights,
+            "fingerprint": each.fingerprint,
+            "contents": contents,
+        }
+        for each, contents in zip(data.feature_sets, data.contents, strict=True)
+    }
+    elsewhere = [] if device == "cpu" else [device]
+    whole = fingerprint.of_value([model, config.model_dump(mode="json"), data.split.fingerprint, sets, PROTOCOL, __version__, *elsewhere])
+    return {
+        "run_id": f"{data.split.name}-{model}-{config.preset}-{whole[:8]}",
+        "fingerprint": whole,
+        "model": model,
+        "preset": config.preset,
+        "config": config.model_dump(mode="json"),
+        "split": data.split.name,
+        "setting": data.split.setting.value,
+        "split_seed": data.split.seed,
+        "split_fingerprint": data.split.fingerprint,
+        "seed": config.seed,
+        "modalities": ",".join(data.modalities),
+        "feature_sets": sets,
+        "device": device,
+    }
+
+
+def outcome(
+    data: Bundle, *, how: Fit | None, judged: dict[Part, Evaluation], n_without_negative: int, seconds: float
+) -> dict[str, object]:  # fmt: skip
+    """How a run went; together with its identity the whole manifest.
+
+    Args:
+        data: what it was trained on.
+        how: training went; None for models that learn nothing by steps.
+        judged: its metrics, by part.
+        n_without_negative: training interactions that were left out, because their users have every candidate.
+        seconds: the whole run took, or what went on after it was interrupted.
+    """
+    return {
+        "epochs": how.epochs if how else 0,
+        "best_epoch": how.best_epoch if how else 0,
+        "seconds_per_epoch": how.seconds_per_epoch if how else 0.0,
+        "seconds": seconds,
+        "n_train": len(data.pairs[Part.TRAIN]),
+        "n_train_without_negative": n_without_negative,
+        "n_candidates": len(data.new_items),
+        "n_users": {part.value: evaluation.per_user.height for part, evaluation in judged.items()},
+        "metrics": {part.value: evaluation.means for part, evaluation in judged.items()},
+        "protocol": PROTOCOL,
+        "versions": {"python": platform.python_version(), "milkprep": __version__, "torch": torch.__version__},
+        "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
