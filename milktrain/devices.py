@@ -6,7 +6,7 @@ from milktrain.recommender import Content
 from schemas.errors import BadValue
 from schemas.plugins import check_known
 
-NAMES = ("auto", "cpu", "cuda")
+NAMES = ["auto", "cpu", "cuda"]
 
 
 def choose(name: str, *, precision: str = "float32") -> torch.device:
