@@ -21,7 +21,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object inst
 DEFAULT_STORE = Path("milk.duckdb")
 SETTINGS = (
     "NAME=VALUE, one setting laid over all else; repeat for more: dim, alpha, beta, lam, reg, reduction, unbiased, alignment, "
-    "regularisation, negatives, batch_size, learning_rate, max_epochs, evaluate_every, patience, cutoffs, seed."
+    "regularisation, negatives, batch_size, learning_rate, optimizer, precision, max_epochs, evaluate_every, patience, stop_metric, cutoffs, seed; "
+    "more in milktrain/config.py."
 )
 SHOWN = ("recall", "ndcg")
 LISTED_CUTOFF = 20
@@ -42,7 +43,7 @@ def train(
     runs: RunsFolder = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train a model on a split, stop early on validation, judge it on validation and test, and write a run folder."""
+    """Train a model on a split, stop early on validation, judge it on validation and test, and write a run folder. A killed run goes on with the same command."""
     from milktrain import config as settings
     from milktrain import recipe
 
