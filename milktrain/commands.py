@@ -43,7 +43,10 @@ def train(
     runs: RunsFolder = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train a model on a split, stop early on validation, judge it on validation and test, and write a run folder. A killed run goes on with the same command."""
+    """Train a model on a split, stop early on validation, judge it on validation and test, and write a run folder.
+
+    A killed run goes on with the same command.
+    """
     from milktrain import config as settings
     from milktrain import recipe
 
