@@ -6,7 +6,7 @@ shapes memory and nothing else.
 Shapes: U users with at least one relevant candidate, C candidates, K list length.
 """
 
-from collections.abc import Iterator
+import itertools
 from dataclasses import dataclass
 
 import torch
@@ -72,11 +72,9 @@ def rank(
     hidden = _masked_cells(masked, users, candidates)
     k = min(k, len(candidates))
     user_chunks, candidate_chunks = chunks(len(users), len(candidates), cells=memory // topk.BYTES_PER_SCORE)
-    found = []
     with torch.inference_mode():
         rankers = [(part, model.ranker(candidates[part])) for part in candidate_chunks]
-        for part in user_chunks:
-            found.append(_best(rankers, users, part, k=k, hidden=hidden, n_candidates=len(candidates)).cpu())
+        found = [_best(rankers, users, part, k=k, hidden=hidden, n_candidates=len(candidates)).cpu() for part in user_chunks]
     best = torch.cat(found)
     columns = topk.columns_of(best)  # (U, K)
     hits = _among(truth, torch.arange(len(users))[:, None] * len(candidates) + columns)
@@ -96,7 +94,7 @@ def _even(n: int, most: int) -> list[slice]:
     # Even, so that no last chunk of one row takes another way through the matrix product, which rounds differently.
     count = -(-n // most)
     edges = [n * i // count for i in range(count + 1)]
-    return [slice(a, b) for a, b in zip(edges, edges[1:], strict=False)]
+    return [slice(a, b) for a, b in itertools.pairwise(edges)]
 
 
 def _best(rankers: list[tuple[slice, Ranker]], users: Tensor, part: slice, *, k: int, hidden: Tensor, n_candidates: int) -> Tensor:
@@ -144,4 +142,5 @@ def _masked_cells(masked: Tensor | None, users: Tensor, candidates: Tensor) -> T
 def _among(values: Tensor, wanted: Tensor) -> Tensor:
     """Which of the wanted are among ascending values."""
     place = torch.searchsorted(values, wanted).clamp(max=len(values) - 1)
-    return values[place] == wanted
+    found: Tensor = values[place] == wanted
+    return found
