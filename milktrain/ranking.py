@@ -127,7 +127,8 @@ def _cells(rows: Tensor, items: Tensor, candidates: Tensor) -> Tensor:
     column[candidates] = torch.arange(len(candidates))
     columns = column[items]
     known = columns >= 0
-    return torch.unique(rows[known] * len(candidates) + columns[known])
+    cells: Tensor = torch.unique(rows[known] * len(candidates) + columns[known])
+    return cells
 
 
 def _masked_cells(masked: Tensor | None, users: Tensor, candidates: Tensor) -> Tensor:
@@ -142,5 +143,4 @@ def _masked_cells(masked: Tensor | None, users: Tensor, candidates: Tensor) -> T
 def _among(values: Tensor, wanted: Tensor) -> Tensor:
     """Which of the wanted are among ascending values."""
     place = torch.searchsorted(values, wanted).clamp(max=len(values) - 1)
-    found: Tensor = values[place] == wanted
-    return found
+    return values[place] == wanted
