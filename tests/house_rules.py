@@ -261,6 +261,14 @@ def names_that_say_nothing(source: Source) -> Iterator[str]:
         yield f"{source.path}:1 is named for nothing in particular"
 
 
+def shared_names(files: list[Source]) -> list[str]:
+    """Modules of tests that have one name in several folders: outside packages pytest imports by name alone, and refuses the second."""
+    paths: dict[str, list[str]] = {}
+    for file in files:
+        paths.setdefault(file.path.rpartition("/")[2], []).append(file.path)
+    return [f"{' and '.join(named)} share a name" for name, named in sorted(paths.items()) if len(named) > 1 and name != "conftest.py"]
+
+
 def unfinished(source: Source) -> Iterator[str]:
     """Marks of work left over, and checkers silenced without saying why."""
     for number, line in enumerate(source.text.splitlines(), start=1):

@@ -145,6 +145,15 @@ def test_a_planted_circle_is_seen_even_where_an_import_is_deferred_or_relative()
     assert rules.cycles([Source("a/x.py", "from a import y"), Source("a/y.py", "from a import z"), Source("a/z.py", "")]) == []
 
 
+def test_no_two_files_of_tests_share_a_name():
+    assert rules.shared_names(rules.sources("tests")) == []
+
+
+def test_two_files_of_tests_that_share_a_name_are_seen():
+    planted = ["tests/a/test_x.py", "tests/b/test_x.py", "tests/a/test_y.py", "tests/conftest.py", "tests/a/conftest.py"]
+    assert rules.shared_names([Source(path, "") for path in planted]) == ["tests/a/test_x.py and tests/b/test_x.py share a name"]
+
+
 def test_every_declared_dependency_is_imported_or_has_a_reason():
     imported = {found.root for source in rules.library_sources() for found in rules.imports(source)}
     assert DEPENDENCIES - imported == set(NEVER_IMPORTED)
