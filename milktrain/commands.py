@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from milktrain.profiles import Profile
 from schemas.contracts import Modality
 from schemas.errors import BadValue
 from schemas.reporting import Console
@@ -24,6 +25,10 @@ SETTINGS = (
     "regularisation, negatives, batch_size, learning_rate, optimizer, precision, max_epochs, evaluate_every, patience, stop_metric, cutoffs, seed; "
     "more in milktrain/config.py."
 )
+PROFILES = (
+    "What is ranked: milk, all new items together as in the authors' code; test-only, those of the judged part; "
+    "all-items, every item of the split, the user's training items masked."
+)
 SHOWN = ("recall", "ndcg")
 LISTED_CUTOFF = 20
 LISTED = ("run_id", "store", "modalities", "best_epoch", "val_ndcg_10", "test_recall_20", "test_ndcg_20")
@@ -40,6 +45,8 @@ def train(
     changes: Annotated[list[str] | None, typer.Option("--set", help=SETTINGS)] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of the training; the preset's when not given.")] = None,
     modalities: Annotated[str | None, typer.Option(help="Which modalities to use, e.g. visual,text; all with vectors when not given.")] = None,
+    profile: Annotated[Profile, typer.Option(help=PROFILES)] = Profile.MILK,
+    eval_memory: Annotated[int, typer.Option(min=1, help="MB for the scores of a chunk when ranking; it changes no metric.")] = 128,
     runs: RunsFolder = None,
     as_json: AsJson = False,
 ) -> None:
@@ -58,6 +65,8 @@ def train(
         config=chosen,
         model=model,
         modalities=_modalities(modalities),
+        profile=profile,
+        eval_memory=eval_memory << 20,
         runs_folder=runs or store.parent / "runs",
         reporter=console,
     )
@@ -88,10 +97,18 @@ def runs(ctx: typer.Context, store: StorePath = DEFAULT_STORE, folder: RunsFolde
 def remarks(run: "Run") -> list[str]:
     """What a reader of the metrics should know: how training went, and how much chance would find."""
     manifest = run.manifest
-    n_candidates, n_users = int(str(manifest["n_candidates"])), manifest["n_users"]
+    n_candidates, n_users, without, rule = (manifest[name] for name in ("n_candidates", "n_users", "n_users_without_positives", "protocol"))
+    assert isinstance(n_candidates, int)
     assert isinstance(n_users, dict)
+    assert isinstance(without, dict)
+    assert isinstance(rule, dict)
     chance = min(1.0, LISTED_CUTOFF / n_candidates)
-    lines = [f"{n_candidates} candidates for {n_users['test']} test users: a random list of {LISTED_CUTOFF} finds {chance:.4f} of what is relevant."]
+    lines = [
+        f"Ranked: {rule['candidates']}.",
+        f"That is {n_candidates} candidates at test: a random list of {LISTED_CUTOFF} finds {chance:.4f} of what is relevant.",
+        f"Masked: {rule['masked']}. Ties: {rule['ties']}.",
+        f"Judged: {rule['users']}, {n_users['test']} at test; {without['test']} users without are left out.",
+    ]
     if manifest["epochs"]:
         lines.append(f"{manifest['epochs']} epochs of {manifest['seconds_per_epoch']:.2f} s, best at {manifest['best_epoch']}.")
     if manifest["model"] == "milk" and "," not in str(manifest["modalities"]):
@@ -104,7 +121,7 @@ def remarks(run: "Run") -> list[str]:
 def summary(run: "Run") -> dict[str, object]:
     """What a program wants to know of a run: identity, epochs, and validation and test metrics."""
     manifest = run.manifest
-    names = ("run_id", "model", "split", "preset", "modalities", "epochs", "best_epoch", "seconds_per_epoch", "seconds", "n_candidates")
+    names = ("run_id", "model", "split", "preset", "modalities", "epochs", "best_epoch", "seconds_per_epoch", "seconds", "n_candidates", "profile")
     metrics, n_users = metrics_of(run), manifest["n_users"]
     assert isinstance(n_users, dict)
     return {name: manifest[name] for name in names} | {

@@ -1,7 +1,6 @@
-"""Judging a model on one part of a split: metrics per user, and their means.
+"""Judging a model on one part of a split: metrics per user, their means, and what is measured of all lists together.
 
-Candidates are all new items, validation and test together, as in the authors' code; users without a relevant candidate are
-left out. Both facts travel with every result.
+Which candidates there are and what is masked is a profile's choice, see `protocol`; users without a relevant candidate are left out.
 """
 
 from collections.abc import Sequence
@@ -13,14 +12,6 @@ from torch import Tensor
 from milktrain import metrics, ranking
 from milktrain.recommender import Scorer
 
-#: What every result says about how it came about.
-PROTOCOL = {
-    "candidates": "all new items (validation and test together)",
-    "masked": "nothing: new items have no training interactions",
-    "ties": f"random order of ids, seed {ranking.TIE_SEED}, the same for all users",
-    "users": "users with at least one relevant candidate",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
@@ -28,14 +19,18 @@ class Evaluation:
 
     Args:
         per_user: `user_idx`, `n_relevant`, and a Float32 column `<metric>@<k>` each.
-        means: mean over the users of each metric.
+        means: mean over the users of each metric, and of all lists together `coverage@<k>` and `gini@<k>`.
+        n_candidates: items that were ranked.
     """
 
     per_user: pl.DataFrame
     means: dict[str, float]
+    n_candidates: int
 
 
-def evaluate(model: Scorer, *, pairs: Tensor, candidates: Tensor, cutoffs: Sequence[int]) -> Evaluation:
+def evaluate(
+    model: Scorer, *, pairs: Tensor, candidates: Tensor, cutoffs: Sequence[int], masked: Tensor | None = None, memory: int = ranking.MEMORY
+) -> Evaluation:
     """Rank all candidates for every user with a relevant one, and measure the lists.
 
     Args:
@@ -43,8 +38,10 @@ def evaluate(model: Scorer, *, pairs: Tensor, candidates: Tensor, cutoffs: Seque
         pairs: (n, 2) int64 user, item: what is relevant.
         candidates: (C,) int64 item ids.
         cutoffs: list lengths; a list of all candidates stands in for a longer one.
+        masked: (m, 2) int64 user, item: what may not be in the user's list.
+        memory: bytes for the scores of a chunk; it changes no metric.
     """
-    ranked = ranking.rank(model, pairs=pairs, candidates=candidates, k=max(cutoffs))
+    ranked = ranking.rank(model, pairs=pairs, candidates=candidates, k=max(cutoffs), masked=masked, memory=memory)
     columns = {"user_idx": ranked.users.numpy(), "n_relevant": ranked.n_relevant.numpy()}
     for k in sorted(cutoffs):
         for name, measure in metrics.METRICS.items():
@@ -52,4 +49,7 @@ def evaluate(model: Scorer, *, pairs: Tensor, candidates: Tensor, cutoffs: Seque
     per_user = pl.DataFrame(columns)
     names = per_user.columns[2:]
     means = per_user.select(pl.col(name).cast(pl.Float64).mean() for name in names).row(0)
-    return Evaluation(per_user, dict(zip(names, means, strict=True)))
+    of_lists = {
+        f"{name}@{k}": measure(ranked.top, n_candidates=len(candidates), k=k) for k in sorted(cutoffs) for name, measure in metrics.OF_LISTS.items()
+    }
+    return Evaluation(per_user, dict(zip(names, means, strict=True)) | of_lists, len(candidates))

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from milktrain import metrics, optimizers, sampling
+from milktrain import metrics, optimizers, ranking, sampling
 from milktrain.checkpoint import Unfinished
 from milktrain.config import TrainConfig
 from milktrain.evaluation import evaluate
@@ -43,10 +43,12 @@ class Validation:
     Shapes:
         pairs: (n, 2) int64 user, item of the validation part.
         candidates: (C,) int64 item ids.
+        memory: bytes for the scores of a chunk; it changes nothing else.
     """
 
     pairs: Tensor
     candidates: Tensor
+    memory: int = ranking.MEMORY
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +209,8 @@ def _is_over(position: Position, config: TrainConfig) -> bool:
 
 def _look(model: Scorer, validation: Validation, stop_metric: str) -> float:
     cutoff = int(stop_metric.partition("@")[2])
-    return evaluate(model, pairs=validation.pairs, candidates=validation.candidates, cutoffs=(cutoff,)).means[stop_metric]
+    found = evaluate(model, pairs=validation.pairs, candidates=validation.candidates, cutoffs=(cutoff,), memory=validation.memory)
+    return found.means[stop_metric]
 
 
 class OnDevice:

@@ -5,15 +5,17 @@ from datetime import UTC, datetime
 
 import torch
 
+from milktrain import protocol
 from milktrain.bundle import Bundle
 from milktrain.config import TrainConfig
-from milktrain.evaluation import PROTOCOL, Evaluation
+from milktrain.evaluation import Evaluation
 from milktrain.loop import Fit
+from milktrain.profiles import Profile
 from schemas import __version__, fingerprint
 from schemas.contracts import Part
 
 
-def identity(data: Bundle, *, model: str, config: TrainConfig, device: str = "cpu") -> dict[str, object]:
+def identity(data: Bundle, *, model: str, config: TrainConfig, device: str = "cpu", profile: Profile = Profile.MILK) -> dict[str, object]:
     """What makes this run another than others; known before it begins.
 
     Args:
@@ -21,6 +23,7 @@ def identity(data: Bundle, *, model: str, config: TrainConfig, device: str = "cp
         model: name of the model.
         config: all settings.
         device: `cpu` or `cuda`; sums are in another order on a GPU, so that runs there are runs of their own.
+        profile: how it is judged.
     """
     sets = {
         each.modality.value: {
@@ -31,8 +34,9 @@ def identity(data: Bundle, *, model: str, config: TrainConfig, device: str = "cp
         }
         for each, contents in zip(data.feature_sets, data.contents, strict=True)
     }
+    judged_by = protocol.words(profile)
     elsewhere = [] if device == "cpu" else [device]
-    whole = fingerprint.of_value([model, config.model_dump(mode="json"), data.split.fingerprint, sets, PROTOCOL, __version__, *elsewhere])
+    whole = fingerprint.of_value([model, config.model_dump(mode="json"), data.split.fingerprint, sets, judged_by, __version__, *elsewhere])
     return {
         "run_id": f"{data.split.name}-{model}-{config.preset}-{whole[:8]}",
         "fingerprint": whole,
@@ -47,6 +51,8 @@ def identity(data: Bundle, *, model: str, config: TrainConfig, device: str = "cp
         "modalities": ",".join(data.modalities),
         "feature_sets": sets,
         "device": device,
+        "profile": profile.value,
+        "protocol": judged_by,
     }
 
 
@@ -69,10 +75,11 @@ def outcome(
         "seconds": seconds,
         "n_train": len(data.pairs[Part.TRAIN]),
         "n_train_without_negative": n_without_negative,
-        "n_candidates": len(data.new_items),
+        "n_candidates": judged[Part.TEST].n_candidates,
+        "n_candidates_of_validation": judged[Part.VAL].n_candidates,
+        "n_users_without_positives": {part.value: data.n_users - evaluation.per_user.height for part, evaluation in judged.items()},
         "n_users": {part.value: evaluation.per_user.height for part, evaluation in judged.items()},
         "metrics": {part.value: evaluation.means for part, evaluation in judged.items()},
-        "protocol": PROTOCOL,
         "versions": {"python": platform.python_version(), "milkprep": __version__, "torch": torch.__version__},
         "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }

@@ -4,22 +4,14 @@ A profile shapes how a model is judged and never how it is trained: training sto
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 import torch
 from torch import Tensor
 
 from milktrain import ranking
 from milktrain.bundle import Bundle
+from milktrain.profiles import Profile
 from schemas.contracts import Part
-
-
-class Profile(StrEnum):
-    """Which protocol."""
-
-    MILK = "milk"
-    TEST_ONLY = "test-only"
-    ALL_ITEMS = "all-items"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from milktrain import bundle, checkpoint, content, devices, manifest, runs, sampling
+from milktrain import bundle, checkpoint, content, devices, manifest, protocol, ranking, runs, sampling
 from milktrain.bundle import Bundle
 from milktrain.config import TrainConfig
-from milktrain.evaluation import evaluate
+from milktrain.evaluation import Evaluation, evaluate
 from milktrain.loop import SAVE_EVERY_S, Fit, OnDevice, Surroundings, Validation, fit
+from milktrain.profiles import Profile
 from milktrain.recommender import Content, Scorer, Task
 from milktrain.training import Generators
 from schemas import plugins
@@ -49,8 +50,8 @@ class Run:
 
 def train(
     store_path: Path, *, split: str, config: TrainConfig, runs_folder: Path, reporter: Reporter, model: str = "milk",
-    modalities: Sequence[Modality] | None = None, device: str = "cpu", again: bool = True,
-    watch: Callable[[dict[str, float]], None] | None = None, save_every_s: float = SAVE_EVERY_S,
+    modalities: Sequence[Modality] | None = None, device: str = "cpu", profile: Profile = Profile.MILK, eval_memory: int = ranking.MEMORY,
+    again: bool = True, watch: Callable[[dict[str, float]], None] | None = None, save_every_s: float = SAVE_EVERY_S,
 ) -> Run:  # fmt: skip
     """Train and judge one model on one split, and write its run folder.
 
@@ -63,6 +64,8 @@ def train(
         model: name of a file in `milktrain/models`.
         modalities: which to use; None takes all that have vectors.
         device: `cpu`, `cuda`, or `auto`.
+        profile: how it is judged: which candidates, what is masked. Training stops by the rule of `milk` in any case.
+        eval_memory: bytes for the scores of a chunk when ranking; it changes no metric.
         again: whether a run that is finished is run again; else what it left is the answer.
         watch: is given each row of the log as it is made.
         save_every_s: seconds between two states of training on disk, from which a killed run goes on.
@@ -74,7 +77,7 @@ def train(
     plugins.check_known(model, plugins.names(MODELS), what="model")
     where = devices.choose(device, precision=config.precision)
     data = bundle.read(store_path, split=split, modalities=modalities)
-    known = manifest.identity(data, model=model, config=config, device=where.type) | {"store": store_path.name}
+    known = manifest.identity(data, model=model, config=config, device=where.type, profile=profile) | {"store": store_path.name}
     folder = runs_folder / str(known["run_id"])
     finished = None if again else runs.finished(folder, fingerprint=str(known["fingerprint"]))
     if finished:
@@ -87,9 +90,9 @@ def train(
     how = None
     if isinstance(scorer, nn.Module):
         scorer.to(where)
-        how = _fit(scorer, data, config=config, generators=generators, reporter=reporter, around=around)
+        how = _fit(scorer, data, config=config, generators=generators, reporter=reporter, around=around, memory=eval_memory)
     ranked = OnDevice(scorer, where)
-    judged = {part: evaluate(ranked, pairs=data.pairs[part], candidates=data.new_items, cutoffs=config.cutoffs) for part in JUDGED}
+    judged = {part: _judged(ranked, data, part, profile=profile, config=config, memory=eval_memory) for part in JUDGED}
     left_out = int((~_has_negative(data, config)).sum())
     record = known | manifest.outcome(data, how=how, judged=judged, n_without_negative=left_out, seconds=time.perf_counter() - started)
     replaced = folder.exists()
@@ -102,6 +105,11 @@ def train(
         runs.write_json(record, partial / runs.MANIFEST)
     unfinished.remove()
     return Run(folder.name, folder, replaced, record, resumed_at=how.resumed_at if how else 0)
+
+
+def _judged(scorer: Scorer, data: Bundle, part: Part, *, profile: Profile, config: TrainConfig, memory: int) -> Evaluation:
+    pool = protocol.pool(data, part, profile=profile)
+    return evaluate(scorer, pairs=data.pairs[part], candidates=pool.candidates, masked=pool.masked, cutoffs=config.cutoffs, memory=memory)
 
 
 def content_of(data: Bundle, config: TrainConfig) -> Content:
@@ -123,11 +131,13 @@ def _has_negative(data: Bundle, config: TrainConfig) -> torch.Tensor:
     return sampling.can_have_negative(data.pairs[Part.TRAIN], candidates=negative_candidates(data, config), n_items=data.n_items)
 
 
-def _fit(scorer: nn.Module, data: Bundle, *, config: TrainConfig, generators: Generators, reporter: Reporter, around: Surroundings) -> Fit:
+def _fit(
+    scorer: nn.Module, data: Bundle, *, config: TrainConfig, generators: Generators, reporter: Reporter, around: Surroundings, memory: int
+) -> Fit:
     # A user who has every candidate can have no negative: such interactions are counted in the manifest.
     usable = data.pairs[Part.TRAIN][_has_negative(data, config)]
     sampler = sampling.negatives(usable, candidates=negative_candidates(data, config), n_items=data.n_items)
-    validation = Validation(data.pairs[Part.VAL], data.new_items)
+    validation = Validation(data.pairs[Part.VAL], data.new_items, memory)
     return fit(
         scorer, train=usable, sampler=sampler, validation=validation, config=config, generators=generators, reporter=reporter, around=around,  # type: ignore[arg-type] # plugins are typed by protocol
     )  # fmt: skip

@@ -145,6 +145,14 @@ def test_a_split_of_one_modality_says_that_nothing_can_be_lost_and_training_that
     assert "replaces the same run" in run("train", "--split", "mtmt-0", "--store", ready, "--set", "max_epochs=2").stderr
 
 
+def test_train_says_what_was_ranked_masked_and_left_out(ready):
+    said = run("train", "--split", "ftft-0", "--store", ready, "--model", "random-order", "--profile", "all-items", "--eval-memory", "1").stderr
+    assert "all items of the split" in said
+    assert "Masked: the user's training items" in said
+    assert "Ties: random order of ids, seed" in said
+    assert "users without are left out" in said
+
+
 def test_train_reports_what_a_program_needs(ready):
     found = json.loads(run("train", "--split", "ftft-0", "--store", ready, "--json", "--set", "max_epochs=2").stdout)
     assert {"run_id", "split", "preset", "epochs", "best_epoch", "seconds_per_epoch", "validation", "test"} <= set(found)
