@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -90,17 +90,38 @@ def load(preset: str = "default", *, file: Path | None = None, changes: Mapping[
     mine = (_from_file(file) if file else {}) | {name: _typed(value) for name, value in (changes or {}).items()}
     if "preset" in mine:
         raise BadValue("preset is no setting to change: name the preset to start from with --preset.")
-    settings = tomllib.loads(text) | {"preset": preset} | mine
-    for name, field in TrainConfig.model_fields.items():  # 50 is a fine way to write the float 50.0
-        if "float" in str(field.annotation) and isinstance(settings.get(name), int) and not isinstance(settings.get(name), bool):
-            settings[name] = float(settings[name])
-    if isinstance(settings.get("cutoffs"), list):
-        settings["cutoffs"] = tuple(settings["cutoffs"])
+    return checked(tomllib.loads(text) | {"preset": preset} | mine)
+
+
+def checked(settings: Mapping[str, object]) -> TrainConfig:
+    """Settings by name as a configuration.
+
+    Raises:
+        BadValue: listing every setting that is unknown, absent or out of range.
+    """
+    if wrong := problems(settings):
+        raise BadValue(f"The settings cannot be used: {'; '.join(wrong)}. `python cli.py train --help` lists every setting.")
+    return TrainConfig(**_fitted(settings))
+
+
+def problems(settings: Mapping[str, object]) -> list[str]:
+    """What is wrong with settings, each in words; nothing where they can be used."""
     try:
-        return TrainConfig(**settings)
+        TrainConfig(**_fitted(settings))
     except ValidationError as error:
-        problems = "; ".join(_in_words(each["type"], ".".join(map(str, each["loc"])), each["msg"], each.get("input")) for each in error.errors())
-        raise BadValue(f"The settings cannot be used: {problems}. `python cli.py train --help` lists every setting.") from error
+        return [_in_words(each["type"], ".".join(map(str, each["loc"])), each["msg"], each.get("input")) for each in error.errors()]
+    return []
+
+
+def _fitted(settings: Mapping[str, object]) -> dict[str, Any]:
+    fitted = dict(settings)
+    for name, field in TrainConfig.model_fields.items():  # 50 is a fine way to write the float 50.0
+        value = fitted.get(name)
+        if "float" in str(field.annotation) and isinstance(value, int) and not isinstance(value, bool):
+            fitted[name] = float(value)
+    if isinstance(cutoffs := fitted.get("cutoffs"), list):
+        fitted["cutoffs"] = tuple(cutoffs)
+    return fitted
 
 
 def _in_words(kind: str, name: str, message: str, given: object) -> str:
