@@ -1,6 +1,7 @@
 """What `run.json` says: which run it is, and how it went."""
 
 import platform
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import torch
@@ -64,10 +65,11 @@ def outcome(
     Args:
         data: what it was trained on.
         how: training went; None for models that learn nothing by steps.
-        judged: its metrics, by part.
+        judged: its metrics, by part; validation is always among them.
         n_without_negative: training interactions that were left out, because their users have every candidate.
         seconds: the whole run took, or what went on after it was interrupted.
     """
+    told = judged.get(Part.TEST, judged[Part.VAL])
     return {
         "epochs": how.epochs if how else 0,
         "best_epoch": how.best_epoch if how else 0,
@@ -75,7 +77,7 @@ def outcome(
         "seconds": seconds,
         "n_train": len(data.pairs[Part.TRAIN]),
         "n_train_without_negative": n_without_negative,
-        "n_candidates": judged[Part.TEST].n_candidates,
+        "n_candidates": told.n_candidates,
         "n_candidates_of_validation": judged[Part.VAL].n_candidates,
         "n_users_without_positives": {part.value: data.n_users - evaluation.per_user.height for part, evaluation in judged.items()},
         "n_users": {part.value: evaluation.per_user.height for part, evaluation in judged.items()},
@@ -83,3 +85,9 @@ def outcome(
         "versions": {"python": platform.python_version(), "milkprep": __version__, "torch": torch.__version__},
         "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def judges(record: Mapping[str, object], parts: Sequence[Part]) -> bool:
+    """Whether a run's record has metrics of all these parts."""
+    metrics = record.get("metrics")
+    return isinstance(metrics, dict) and set(parts) <= set(metrics)
