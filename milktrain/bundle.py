@@ -87,13 +87,14 @@ class Bundle:
         return torch.cat([self.items[Part.VAL], self.items[Part.TEST]]).sort().values
 
 
-def read(store_path: Path, *, split: str, modalities: Sequence[Modality] | None = None) -> Bundle:
+def read(store_path: Path, *, split: str, modalities: Sequence[Modality] | None = None, untouched: bool = False) -> Bundle:
     """Read one split, holding the store only meanwhile.
 
     Args:
         store_path: the store.
         split: name of a split in it.
         modalities: which to use; None takes every modality that has a feature set.
+        untouched: whether items outside of the split, which nobody interacted with, come with the modalities they have; else without any.
 
     Raises:
         SplitMissing: if there is no such split; the message lists those there are.
@@ -108,6 +109,11 @@ def read(store_path: Path, *, split: str, modalities: Sequence[Modality] | None 
         counts = store.query(sql["counts"]).row(0, named=True)
         lost = store.query(sql["availability"], split_id=name.split_id)
         present, available = _masks(lost, n_items=counts["n_items"], modalities=[each.modality for each in chosen])
+        items = _items(store, name.split_id)
+        if untouched:
+            had = availability_of.matrix(store).select(each.modality.value for each in chosen)
+            outside = torch.ones(len(present), dtype=torch.bool).index_fill_(0, torch.cat(list(items.values())), False)
+            present[outside] = available[outside] = torch.tensor(had.to_numpy())[outside]
         return Bundle(
             split=name,
             user_keys=store.query(sql["user_keys"])["user_key"].to_list(),
@@ -117,7 +123,7 @@ def read(store_path: Path, *, split: str, modalities: Sequence[Modality] | None 
             features=tuple(_features(store, each, present=present[:, m], available=available[:, m]) for m, each in enumerate(chosen)),
             present=present,
             available=available,
-            items=_items(store, name.split_id),
+            items=items,
             pairs={part: _tensor(store.query(sql["interactions"], split_id=name.split_id, part=part.value)) for part in Part},
         )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from torch import Tensor
@@ -72,6 +72,15 @@ class Scorer(Protocol):
 
     def ranker(self, items: Tensor) -> Ranker:
         """Prepare (C,) candidates once, for users who come in chunks."""
+        ...
+
+
+@runtime_checkable
+class Placing(Scorer, Protocol):
+    """A model for which items lie somewhere by what they have: it knows an item from its content, and what is near it."""
+
+    def places(self, items: Tensor) -> Tensor:
+        """(C,) items to (C, D)."""
         ...
 
 
