@@ -3,7 +3,7 @@
 import itertools
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from milktrain import metrics, optimizers, ranking, sampling
+from milktrain import events, metrics, optimizers, ranking, sampling
 from milktrain.checkpoint import Unfinished
 from milktrain.config import TrainConfig
 from milktrain.evaluation import evaluate
@@ -78,13 +78,13 @@ class Surroundings:
         device: where the model lies.
         unfinished: where states are kept, and gone on from; None keeps none.
         save_every_s: seconds between two states.
-        watch: is given each row of the log as it is made, if there is one.
+        watch: is given each row of the log as it is made, if there is one; of a training that goes on, those from before at first.
     """
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     unfinished: Unfinished | None = None
     save_every_s: float = SAVE_EVERY_S
-    watch: Callable[[dict[str, float]], None] | None = None
+    watch: events.Watch | None = None
 
 
 def fit(
@@ -113,6 +113,7 @@ def fit(
     training = Training(model, optimizers.build(model, config), generators)
     resumed = around.unfinished is not None and around.unfinished.restore(training)
     resumed_at = training.position.epoch if resumed else 0
+    events.tell_all(around.watch, training.position.log)
     try:
         with reporter.progress("train", total=config.max_epochs, unit="epochs") as progress:
             progress.advance(training.position.epoch - 1)

@@ -4,14 +4,14 @@ This is the file to read first; every step is one call into a module of the same
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from milktrain import bundle, checkpoint, content, devices, manifest, protocol, ranking, runs, sampling
+from milktrain import bundle, checkpoint, content, devices, events, manifest, protocol, ranking, runs, sampling
 from milktrain.bundle import Bundle
 from milktrain.config import TrainConfig
 from milktrain.evaluation import Evaluation, evaluate
@@ -19,7 +19,7 @@ from milktrain.loop import SAVE_EVERY_S, Fit, OnDevice, Surroundings, Validation
 from milktrain.profiles import Profile
 from milktrain.recommender import Content, Scorer, Task
 from milktrain.training import Generators
-from schemas import plugins
+from schemas import fingerprint, plugins
 from schemas.contracts import Modality, Part
 from schemas.reporting import Reporter
 
@@ -51,7 +51,8 @@ class Run:
 def train(
     store_path: Path, *, split: str, config: TrainConfig, runs_folder: Path, reporter: Reporter, model: str = "milk",
     modalities: Sequence[Modality] | None = None, device: str = "cpu", profile: Profile = Profile.MILK, eval_memory: int = ranking.MEMORY,
-    again: bool = True, watch: Callable[[dict[str, float]], None] | None = None, save_every_s: float = SAVE_EVERY_S,
+    parts: Sequence[Part] = JUDGED, again: bool = True, watch: events.Watch | None = None, tensorboard: bool = False,
+    save_every_s: float = SAVE_EVERY_S,
 ) -> Run:  # fmt: skip
     """Train and judge one model on one split, and write its run folder.
 
@@ -63,15 +64,17 @@ def train(
         reporter: is told the epochs.
         model: name of a file in `milktrain/models`.
         modalities: which to use; None takes all that have vectors.
-        device: `cpu`, `cuda`, or `auto`.
+        device: `cpu`, `cuda`, one of several as `cuda:1`, or `auto`.
         profile: how it is judged: which candidates, what is masked. Training stops by the rule of `milk` in any case.
         eval_memory: bytes for the scores of a chunk when ranking; it changes no metric.
+        parts: which it is judged on; a search of settings looks at validation alone, and test interactions are not touched then.
         again: whether a run that is finished is run again; else what it left is the answer.
-        watch: is given each row of the log as it is made.
+        watch: is given each row of the log as it is made; of a run that goes on, those from before at first.
+        tensorboard: whether the log is written as curves too, see `events`.
         save_every_s: seconds between two states of training on disk, from which a killed run goes on.
 
     Raises:
-        MilkError: see `bundle.read`, `loop.fit`.
+        MilkError: see `bundle.read`, `loop.fit`; or if another process trains this run.
     """
     started = time.perf_counter()
     plugins.check_known(model, plugins.names(MODELS), what="model")
@@ -79,32 +82,45 @@ def train(
     data = bundle.read(store_path, split=split, modalities=modalities)
     known = manifest.identity(data, model=model, config=config, device=where.type, profile=profile) | {"store": store_path.name}
     folder = runs_folder / str(known["run_id"])
-    finished = None if again else runs.finished(folder, fingerprint=str(known["fingerprint"]))
-    if finished:
-        return Run(folder.name, folder, False, finished, reused=True)
-    unfinished = checkpoint.Unfinished(runs.unfinished(folder), run=str(known["fingerprint"]))
-    around = Surroundings(where, unfinished, save_every_s, watch)
+    with runs.held(folder), events.writing(runs_folder / events.FOLDER / folder.name if tensorboard else None) as curves:
+        finished = None if again else runs.finished(folder, fingerprint=str(known["fingerprint"]))
+        if finished and manifest.judges(finished, parts):
+            events.tell_all(curves, runs.read_log(folder))
+            return Run(folder.name, folder, False, finished, reused=True)
+        unfinished = checkpoint.Unfinished(runs.unfinished(folder), run=str(known["fingerprint"]))
+        around = Surroundings(where, unfinished, save_every_s, events.everyone(watch, curves))
+        scorer, how = _trained(data, model=model, config=config, reporter=reporter, around=around, memory=eval_memory)
+        ranked = OnDevice(scorer, where)
+        judged = {part: _judged(ranked, data, part, profile=profile, config=config, memory=eval_memory) for part in parts}
+        left_out = int((~_has_negative(data, config)).sum())
+        record = known | manifest.outcome(data, how=how, judged=judged, n_without_negative=left_out, seconds=time.perf_counter() - started)
+        replaced = folder.exists()
+        _write(folder, scorer, how, judged, record)
+        unfinished.remove()
+        return Run(folder.name, folder, replaced, record, resumed_at=how.resumed_at if how else 0)
+
+
+def _trained(
+    data: Bundle, *, model: str, config: TrainConfig, reporter: Reporter, around: Surroundings, memory: int
+) -> tuple[Scorer, Fit | None]:  # fmt: skip
     generators = Generators.seeded(config.seed)
-    task = Task(devices.content_on(where, content_of(data, config)), data.n_users, data.pairs[Part.TRAIN])
+    task = Task(devices.content_on(around.device, content_of(data, config)), data.n_users, data.pairs[Part.TRAIN])
     scorer: Scorer = plugins.load(MODELS, model).build(task, config, generator=generators.weights)
-    how = None
-    if isinstance(scorer, nn.Module):
-        scorer.to(where)
-        how = _fit(scorer, data, config=config, generators=generators, reporter=reporter, around=around, memory=eval_memory)
-    ranked = OnDevice(scorer, where)
-    judged = {part: _judged(ranked, data, part, profile=profile, config=config, memory=eval_memory) for part in JUDGED}
-    left_out = int((~_has_negative(data, config)).sum())
-    record = known | manifest.outcome(data, how=how, judged=judged, n_without_negative=left_out, seconds=time.perf_counter() - started)
-    replaced = folder.exists()
+    if not isinstance(scorer, nn.Module):
+        return scorer, None
+    scorer.to(around.device)
+    return scorer, _fit(scorer, data, config=config, generators=generators, reporter=reporter, around=around, memory=memory)
+
+
+def _write(folder: Path, scorer: Scorer, how: Fit | None, judged: dict[Part, Evaluation], record: dict[str, object]) -> None:
     with runs.writing(folder) as partial:
         for part, evaluation in judged.items():
             evaluation.per_user.write_parquet(partial / f"users_{part}.parquet")
         runs.write_log(how.log if how else [], partial / "log.jsonl")
         if isinstance(scorer, nn.Module):
             checkpoint.save(scorer, partial / "model.safetensors")
+            record["weights_sha256"] = fingerprint.of_file(partial / "model.safetensors")  # so that a run is used with its own weights
         runs.write_json(record, partial / runs.MANIFEST)
-    unfinished.remove()
-    return Run(folder.name, folder, replaced, record, resumed_at=how.resumed_at if how else 0)
 
 
 def _judged(scorer: Scorer, data: Bundle, part: Part, *, profile: Profile, config: TrainConfig, memory: int) -> Evaluation:

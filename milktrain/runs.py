@@ -7,6 +7,8 @@ runs/<run id>/
     log.jsonl            one line an epoch
     model.safetensors    the state that was best on validation, for models that learn
 runs/.<run id>.unfinished/   what a run under way, or one that was killed, goes on from; see `checkpoint`
+runs/.<run id>.lock          held by the process that trains the run; what a killed one leaves behind blocks nobody
+runs/tensorboard/<run id>/   curves, where they were asked for; see `events`
 """
 
 import json
@@ -19,6 +21,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
+
+from schemas import locks
+from schemas.errors import DataError
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +55,19 @@ def unfinished(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}.unfinished")
 
 
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Have a run to this process alone while the block lasts.
+
+    Raises:
+        DataError: if another process trains it.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    instead = "Wait for it to finish, or train with another seed or other settings."
+    with locks.held(folder.with_name(f".{folder.name}.lock"), what=f"the run {folder}", instead=instead, remove=True):
+        yield
+
+
 def finished(folder: Path, *, fingerprint: str) -> dict[str, object] | None:
     """The manifest of a run if it is there, whole, and of this fingerprint."""
     try:
@@ -67,6 +85,19 @@ def write_json(value: object, file: Path) -> None:
 def write_log(rows: list[dict[str, float]], file: Path) -> None:
     """One JSON object a line."""
     file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+def read_log(folder: Path) -> list[dict[str, float]]:
+    """The log of a finished run, a dictionary an epoch.
+
+    Raises:
+        DataError: if it is not there or damaged.
+    """
+    file = folder / "log.jsonl"
+    try:
+        return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError) as error:
+        raise DataError(f"{file} is not the log of a run: {error}. Train the run again.") from error
 
 
 def frame(folder: Path) -> pl.DataFrame:
