@@ -58,13 +58,13 @@ def train(
     from milktrain import recipe
 
     console: Console = ctx.obj
-    chosen = settings.load(preset, file=config, changes=_changes(changes or []) | ({} if seed is None else {"seed": str(seed)}))
+    chosen = settings.load(preset, file=config, changes=changes_of(changes or []) | ({} if seed is None else {"seed": str(seed)}))
     run = recipe.train(
         store,
         split=split,
         config=chosen,
         model=model,
-        modalities=_modalities(modalities),
+        modalities=modalities_of(modalities),
         profile=profile,
         eval_memory=eval_memory << 20,
         runs_folder=runs or store.parent / "runs",
@@ -157,7 +157,8 @@ def metrics_of(run: "Run") -> dict[str, dict[str, float]]:
     return metrics
 
 
-def _changes(given: list[str]) -> dict[str, str]:
+def changes_of(given: list[str]) -> dict[str, str]:
+    """What --set says: values as typed, by setting."""
     pairs = [text.partition("=") for text in given]
     wrong = [name for name, equals, _ in pairs if not equals]
     if wrong:
@@ -165,7 +166,8 @@ def _changes(given: list[str]) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-def _modalities(text: str | None) -> list[Modality] | None:
+def modalities_of(text: str | None) -> list[Modality] | None:
+    """What --modalities says; None where it is not given."""
     if text is None:
         return None
     names = [part.strip() for part in text.split(",")]
