@@ -9,7 +9,6 @@ not reached); where a server gives neither, and simply closes, only a published 
 
 import json
 import logging
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from schemas import fingerprint
+from schemas import durable, fingerprint
 from schemas.errors import SourceError
 from schemas.reporting import Progress, Reporter
 
@@ -237,15 +236,8 @@ class _Part:
 
     def finish(self) -> None:
         """Give the file its name, once it is on the disk."""
-        with self.file.open("rb") as file:
-            os.fsync(file.fileno())
-        self.file.replace(self.target)
+        durable.rename(self.file, self.target)
         self.note.unlink(missing_ok=True)
-        folder = os.open(self.target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
     def forget(self) -> None:
         """Throw away what has arrived."""

@@ -10,7 +10,6 @@ is killed, a last and its best are there, whole.
 """
 
 import json
-import os
 import shutil
 import zlib
 from pathlib import Path
@@ -20,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from milktrain.training import Training
+from schemas import durable
 from schemas.errors import DataError
 
 LAST = "last.safetensors"
@@ -93,10 +93,7 @@ class Unfinished:
         head = {"format": FORMAT, "run": self._run, "crc32": str(_checksum(whole)), "words": json.dumps(words)}
         partial = file.with_name("writing.tmp")
         save_file(whole, partial, metadata=head)
-        for path in (partial, self.folder):
-            if path == self.folder:
-                partial.rename(file)
-            _sync(path)
+        durable.rename(partial, file)
 
     def _read(self, file: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
         try:
@@ -117,11 +114,3 @@ def _checksum(tensors: dict[str, Tensor]) -> int:
     for name in sorted(tensors):
         found = zlib.crc32(tensors[name].flatten().numpy().data, zlib.crc32(name.encode(), found))
     return found
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -13,7 +13,6 @@ runs/tensorboard/<run id>/   curves, where they were asked for; see `events`
 
 import json
 import logging
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -22,7 +21,7 @@ from pathlib import Path
 
 import polars as pl
 
-from schemas import locks
+from schemas import durable, locks
 from schemas.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -39,12 +38,12 @@ def writing(folder: Path) -> Iterator[Path]:
     try:
         yield partial
         for file in partial.iterdir():
-            _sync(file)
+            durable.sync(file)
         partial.chmod(0o755)
         if folder.exists():
             folder.rename(old)
         partial.rename(folder)
-        _sync(folder.parent)
+        durable.sync(folder.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
@@ -136,11 +135,3 @@ def _row(manifest: Path, identity: list[str]) -> dict[str, object]:
         logger.warning("%s is not the record of a run and is left out: %r", manifest, error)
         return {}
     return row
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -21,7 +21,7 @@ from pyarrow import parquet
 
 from milkprep.engine.content import Page
 from milkprep.engine.embedding import FAILURES, Embedded
-from schemas import fingerprint
+from schemas import durable, fingerprint
 from schemas.contracts import EncoderIdentity, Modality
 from schemas.errors import BadValue, DataError
 
@@ -258,11 +258,4 @@ def _write_file(path: Path, content: bytes | pa.Buffer) -> None:
     part = path.with_name(path.name + ".part")
     with part.open("wb") as stream:
         stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    durable.rename(part, path)

@@ -4,14 +4,13 @@ What is written lies in a hidden folder beside it until all of it is on the disk
 """
 
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from schemas import fingerprint
+from schemas import durable, fingerprint
 from schemas.errors import BadValue
 
 #: The file in which an export says what it is.
@@ -63,12 +62,12 @@ def writing(folder: Path) -> Iterator[Path]:
     try:
         yield partial
         for file in [*partial.iterdir(), partial]:
-            _sync(file)
+            durable.sync(file)
         partial.chmod(0o755)
         if place.exists():
             place.rename(old)
         partial.rename(place)
-        _sync(place.parent)
+        durable.sync(place.parent)
     finally:
         if old.exists() and not place.exists():
             old.rename(place)
@@ -90,11 +89,3 @@ def write_record(folder: Path, what: dict[str, object]) -> dict[str, int]:
     text = json.dumps(what | {"files": files}, indent=2, sort_keys=True, allow_nan=False) + "\n"
     (folder / RECORD).write_text(text, encoding="utf-8")
     return {name: int(str(about["bytes"])) for name, about in files.items()}
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

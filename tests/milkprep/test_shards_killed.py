@@ -19,6 +19,7 @@ CHILD = """
 import os, sys, time
 from pathlib import Path
 from milkprep.engine import content, merging, pipeline, recording, shards
+from schemas import durable
 from schemas.contracts import Modality
 import sharded
 
@@ -36,7 +37,7 @@ def announced(module, name, word):
     setattr(module, name, announce)
 
 announced(shards, "_write_file", "writing")
-announced(shards.os, "fsync", "written by halves")
+announced(durable, "sync", "written by halves")
 announced(recording, "record_inside", "inside the transaction")
 announced(recording.feature_sets, "finish_inside", "finishing")
 if task == "merge":
