@@ -128,13 +128,27 @@ def read(store_path: Path, *, split: str, modalities: Sequence[Modality] | None 
         )
 
 
+def split_names(store_path: Path) -> list[str]:
+    """All splits of a store, by name."""
+    with Store(store_path, mode="read") as store:
+        return _split_names(store)
+
+
+def no_such_split(store_path: Path | str, split: str, *, known: Sequence[str]) -> SplitMissing:
+    """The error of a name that no split has."""
+    there = f"It has: {', '.join(known)}." if known else "It has none yet."
+    return SplitMissing(f"{store_path} has no split {split!r}. {there} Make one with `python cli.py build-splits --store {store_path}`.")
+
+
+def _split_names(store: Store) -> list[str]:
+    return list(store.query(queries.load("milktrain.sql", "bundle.sql")["split_names"])["name"])
+
+
 def _split(store: Store, split: str) -> SplitName:
     sql = queries.load("milktrain.sql", "bundle.sql")
     rows = store.query(sql["split"], name=split)
     if not rows.height:
-        known = store.query(sql["split_names"])["name"].to_list()
-        there = f"It has: {', '.join(known)}." if known else "It has none yet."
-        raise SplitMissing(f"{store.path} has no split {split!r}. {there} Make one with `python cli.py build-splits --store {store.path}`.")
+        raise no_such_split(store.path, split, known=_split_names(store))
     row = rows.row(0, named=True)
     again = f"Build it again with `python cli.py build-splits --setting {row['setting']} --seed {row['seed']} --replace --store {store.path}`."
     made = json.loads(row["parameters"])

@@ -1,5 +1,6 @@
 """Commands that train and judge: train, runs."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,7 @@ from schemas.reporting import Console
 
 if TYPE_CHECKING:
     from milktrain.recipe import Run
+    from milktrain.repeats import Repeats
 
 app = typer.Typer()
 
@@ -25,6 +27,8 @@ SETTINGS = (
     "regularisation, negatives, batch_size, learning_rate, optimizer, precision, max_epochs, evaluate_every, patience, stop_metric, cutoffs, seed; "
     "more in milktrain/config.py."
 )
+SPLITS = "Name of a split, as build-splits gave it, or a pattern of names such as 'ftmt-*'; repeat for more. Of several, mean and sd are told."
+SEEDS = "Train with so many seeds, --seed the first, and tell mean and sd; what is finished is not trained again."
 PROFILES = (
     "What is ranked: milk, all new items together as in the authors' code; test-only, those of the judged part; "
     "all-items, every item of the split, the user's training items masked."
@@ -37,16 +41,19 @@ LISTED = ("run_id", "store", "modalities", "best_epoch", "val_ndcg_10", "test_re
 @app.command(epilog="Example: python cli.py train --split ftmt-0 --preset published --store tiktok.duckdb --set beta=1000")
 def train(
     ctx: typer.Context,
-    split: Annotated[str, typer.Option(help="Name of a split, as build-splits gave it.")],
+    split: Annotated[list[str], typer.Option(help=SPLITS)],
     store: StorePath = DEFAULT_STORE,
     model: Annotated[str, typer.Option(help="milk, or a floor to compare with: popularity, random-order.")] = "milk",
     preset: Annotated[str, typer.Option(help="default, published (the authors' code) or paper (the equations).")] = "default",
     config: Annotated[Path | None, typer.Option(help="TOML file of settings laid over the preset.")] = None,
     changes: Annotated[list[str] | None, typer.Option("--set", help=SETTINGS)] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of the training; the preset's when not given.")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, max=10_000, help=SEEDS)] = None,
     modalities: Annotated[str | None, typer.Option(help="Which modalities to use, e.g. visual,text; all with vectors when not given.")] = None,
     profile: Annotated[Profile, typer.Option(help=PROFILES)] = Profile.MILK,
     eval_memory: Annotated[int, typer.Option(min=1, help="MB for the scores of a chunk when ranking; it changes no metric.")] = 128,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 and so on, or auto for a GPU where there is one.")] = "cpu",
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write curves too, to the folder `tensorboard` beside the run.")] = False,
     runs: RunsFolder = None,
     as_json: AsJson = False,
 ) -> None:
@@ -55,25 +62,24 @@ def train(
     A killed run goes on with the same command.
     """
     from milktrain import config as settings
-    from milktrain import recipe
+    from milktrain import recipe, repeats
 
     console: Console = ctx.obj
     chosen = settings.load(preset, file=config, changes=changes_of(changes or []) | ({} if seed is None else {"seed": str(seed)}))
-    run = recipe.train(
-        store,
-        split=split,
-        config=chosen,
-        model=model,
-        modalities=modalities_of(modalities),
-        profile=profile,
-        eval_memory=eval_memory << 20,
-        runs_folder=runs or store.parent / "runs",
-        reporter=console,
-    )
+    names = repeats.matching(store, split)
+    repeated = seeds is not None or len(names) > 1
+    one = partial(
+        recipe.train, store, model=model, modalities=modalities_of(modalities), profile=profile, eval_memory=eval_memory << 20, device=device,
+        tensorboard=tensorboard, runs_folder=runs or store.parent / "runs", again=not repeated,
+    )  # fmt: skip
+    if repeated:
+        _tell_repeats(console, repeats.run(one, splits=names, config=chosen, n_seeds=seeds or 1, reporter=console), as_json=as_json)
+        return
+    run = one(split=names[0], config=chosen, reporter=console)
     if as_json:
         console.emit(summary(run))
         return
-    tell(console, {model: metrics_of(run)}, title=f"{model} on {split}")
+    tell(console, {model: metrics_of(run)}, title=f"{model} on {names[0]}")
     for line in remarks(run):
         console.say(line)
 
@@ -95,7 +101,16 @@ def runs(ctx: typer.Context, store: StorePath = DEFAULT_STORE, folder: RunsFolde
 
 
 def remarks(run: "Run") -> list[str]:
-    """What a reader of the metrics should know: how training went, and how much chance would find."""
+    """What a reader of a run's metrics should know: what was judged, how training went, and where all of it is."""
+    manifest, lines = run.manifest, _of_judging(run)
+    if manifest["epochs"]:
+        went_on = f", gone on at epoch {run.resumed_at} where it had been stopped" if run.resumed_at else ""
+        lines.append(f"{manifest['epochs']} epochs of {manifest['seconds_per_epoch']:.2f} s, best at {manifest['best_epoch']}{went_on}.")
+    return [*lines, f"Run folder: {run.folder}{' (replaces the same run from before)' if run.replaced else ''}"]
+
+
+def _of_judging(run: "Run") -> list[str]:
+    """What was ranked and judged, and how much chance would find of it."""
     manifest = run.manifest
     n_candidates, n_users, without, rule = (manifest[name] for name in ("n_candidates", "n_users", "n_users_without_positives", "protocol"))
     assert isinstance(n_candidates, int)
@@ -109,24 +124,50 @@ def remarks(run: "Run") -> list[str]:
         f"Masked: {rule['masked']}. Ties: {rule['ties']}.",
         f"Judged: {rule['users']}, {n_users['test']} at test; {without['test']} users without are left out.",
     ]
-    if manifest["epochs"]:
-        lines.append(f"{manifest['epochs']} epochs of {manifest['seconds_per_epoch']:.2f} s, best at {manifest['best_epoch']}.")
     if manifest["model"] == "milk" and "," not in str(manifest["modalities"]):
         lines.append(
             f"Only {manifest['modalities']} has vectors: alignment and invariance have nothing to act on, this is plain BPR on one modality."
         )
-    return [*lines, f"Run folder: {run.folder}{' (replaces the same run from before)' if run.replaced else ''}"]
+    return lines
+
+
+def _tell_repeats(console: Console, found: "Repeats", *, as_json: bool) -> None:
+    from milktrain import repeats
+
+    parts = {"validation": "val", "test": "test"}
+    if as_json:
+        spread = {name: {"mean": found.mean[part], "sd": found.sd[part] if found.sd else None} for name, part in parts.items()}
+        console.emit({"over": found.over, "n": found.n, "runs": [summary(run) for run in found.runs]} | spread)
+        return
+    for name, part in parts.items():
+        console.table(repeats.table(found, part=part, metrics=SHOWN), title=name)
+    for line in [*_of_judging(found.runs[-1]), *found.in_words()]:
+        console.say(line)
 
 
 def summary(run: "Run") -> dict[str, object]:
     """What a program wants to know of a run: identity, epochs, and validation and test metrics."""
     manifest = run.manifest
-    names = ("run_id", "model", "split", "preset", "modalities", "epochs", "best_epoch", "seconds_per_epoch", "seconds", "n_candidates", "profile")
+    names = (
+        "run_id",
+        "model",
+        "split",
+        "seed",
+        "preset",
+        "modalities",
+        "epochs",
+        "best_epoch",
+        "seconds_per_epoch",
+        "seconds",
+        "n_candidates",
+        "profile",
+    )
     metrics, n_users = metrics_of(run), manifest["n_users"]
     assert isinstance(n_users, dict)
     return {name: manifest[name] for name in names} | {
         "n_users": {"validation": n_users["val"], "test": n_users["test"]},
         "folder": str(run.folder),
+        "reused": run.reused,
         "validation": metrics["val"],
         "test": metrics["test"],
     }
