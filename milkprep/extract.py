@@ -22,7 +22,7 @@ from milkprep.engine.recording import IntoStore, complete_inside
 from milkprep.engine.stages import Stages
 from schemas import feature_sets, queries
 from schemas.contracts import EncoderIdentity, FeatureSet, Modality, Several
-from schemas.errors import BadValue, DataError, FeatureMissing
+from schemas.errors import BadValue, FeatureMissing, NothingEmbedded
 from schemas.reporting import Reporter
 from schemas.store import Store
 
@@ -102,7 +102,8 @@ def extract(
         UnknownName: if no encoder answers to the name.
         BadValue: if an option is out of range or means nothing to the encoder.
         WeightsMissing: if weights are not on this machine and cannot be fetched.
-        DataError: if no item has content of the modality, or nothing could be made of any; the set shown before stays.
+        DataError: if no item has content of the modality.
+        NothingEmbedded: if nothing could be made of any; the set shown before stays.
         FeatureMissing: if imported vectors are asked for and there are none.
         StoreError: if the store is not there, or is held by another process.
     """
@@ -204,7 +205,7 @@ def _finish(work: Work, *, as_default: bool) -> None:
     """Finish the set: its counts, and whether `features_<modality>` reads it. One that is as it should be is left alone.
 
     Raises:
-        DataError: if it has no vector. It stays unfinished, its failures recorded, and the set shown before stays in its place.
+        NothingEmbedded: if it has no vector. It stays unfinished, its failures recorded, and the set shown before stays in its place.
     """
     number = work.feature_set.feature_set_id
     with Store(work.path, mode="write", wait_s=PATIENCE_S) as store, store.transaction():
@@ -215,11 +216,11 @@ def _finish(work: Work, *, as_default: bool) -> None:
             raise nothing_embedded(store, work.feature_set)
 
 
-def nothing_embedded(store: Store, feature_set: FeatureSet) -> DataError:
+def nothing_embedded(store: Store, feature_set: FeatureSet) -> NothingEmbedded:
     """The error of a set that has failures only."""
     reasons = store.query(_sql()["failure_reasons"], feature_set_id=feature_set.feature_set_id)
     most = f", most often because {reasons['reason'][0]} ({reasons['items'][0]} items)" if reasons.height else ""
-    return DataError(
+    return NothingEmbedded(
         f"{feature_set.identity.encoder} embedded none of the {UNITS[feature_set.modality]}: {reasons['items'].sum()} items failed{most}. "
         f"features_{feature_set.modality} is as it was. Put the content right, or name another encoder with --encoder."
     )

@@ -10,6 +10,7 @@
         │   ├── StoreLocked    another process holds it
         │   └── QueryError     a user's SQL was refused
         ├── FeatureMissing     a modality has no feature set
+        ├── NothingEmbedded    there was content, and an encoder could use none of it
         ├── WeightsMissing     pretrained weights are not on this machine
         ├── SplitMissing       no split of that name
         ├── Stale              derived data was made from another state of the store
@@ -82,6 +83,10 @@ class QueryError(StoreError):
 
 class FeatureMissing(DataError):
     """A modality was asked for that has no feature set in the store."""
+
+
+class NothingEmbedded(DataError):
+    """There was content of a modality, and an encoder could use none of it."""
 
 
 class WeightsMissing(DataError):
