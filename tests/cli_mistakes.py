@@ -119,5 +119,16 @@ MISTAKES = {
     "an order that is none": (["build-splits", "--setting", "ftft", "--order", "newest", "--store", "READY"], 2, "random, first-seen"),
     "a given split that is none": (["build-splits", "--from", "WORK/rows.csv", "--store", "READY"], 1, "has no column item_key"),
     "a given split that is drawn": (["build-splits", "--from", "WORK/rows.csv", "--setting", "ftft", "--store", "READY"], 2, "--setting means"),
+    "a sweep over no setting": (["sweep", "--split", "ftft-0", "--space", "WORK/rows.csv", "--store", "READY"], 2, "cannot be read as TOML"),
+    "a sweep of two metrics": (
+        ["sweep", "--split", "ftft-0", "--metric", "recall@20", "--set", "stop_metric=ndcg@10", "--store", "READY"],
+        2,
+        "two metrics",
+    ),
+    "a sweep by a metric nobody measures": (["sweep", "--split", "ftft-0", "--metric", "ndcg@7", "--store", "READY"], 2, "the cut-offs are 10, 20"),
+    "a sweep by what is no metric": (["sweep", "--split", "ftft-0", "--metric", "ndgc@10", "--store", "READY"], 2, "Did you mean 'ndcg'"),
+    "a sweep of one split twice": (["sweep", "--split", "a", "--split", "a", "--store", "READY"], 2, "Name each once"),
+    "a sweep of an unknown split": (["sweep", "--split", "mtmt-9", "--store", "READY"], 1, "It has: ftft-0"),
+    "a sweep drawn elsewhere": (["sweep", "--split", "ftft-0", "--png", "x.jpg", "--store", "READY"], 2, "--png writes PNG"),
     "a share above one": (["build-splits", "--setting", "ftmt", "--test-loss", "1.5", "--store", "READY"], 2, "--test-loss 1.5"),
 }

@@ -41,13 +41,14 @@ FENCES = {
     "ftfy": MEDIA,
     "huggingface_hub": MEDIA,
     "av": MEDIA,
-    "matplotlib": ("milkprep/inspection/coverage_plot.py",),
+    "matplotlib": ("milkprep/inspection/coverage_plot.py", "milktrain/sweeping/plot.py"),
+    "optuna": ("milktrain/sweeping/suggesting.py",),
     "PIL": (*MEDIA, "milkprep/demo_media.py"),  # which writes pictures for others to decode, and so is no decoder itself
 }
 #: Third-party package -> where it may not be, although it may elsewhere: a model knows tensors only.
 CLOSED = {"polars": ("milktrain/models/*",), "pyarrow": ("milktrain/models/*",)}
 #: Packages that take long to import, and where they may be imported when a module is: not where listing or --help gets to.
-HEAVY = ("torch", "torchaudio", "torchvision", "transformers", "open_clip", "timm", "av", "PIL", "sklearn", "scipy", "matplotlib")
+HEAVY = ("torch", "torchaudio", "torchvision", "transformers", "open_clip", "timm", "av", "PIL", "sklearn", "scipy", "matplotlib", "optuna")
 HEAVY_AT_ONCE = ("milktrain/*", "milkprep/decode/*")
 NEVER_AT_ONCE = ("*/commands.py", "*/__init__.py")
 

@@ -1,0 +1,184 @@
+"""What a sweep varies: settings of a run, each with a range or a list of choices, as a TOML file says.
+
+    [learning_rate]
+    low = 1e-4
+    high = 1e-2
+    log = true                                  # even in orders of magnitude
+
+    [preprocessing]
+    choices = ["row_l2", "standardise_row_l2"]
+
+    [neighbours]
+    low = 3
+    high = 50
+    only_with = { imputation = ["nearest"] }    # varied only where imputation is one of these
+
+Both ends belong to a range. Every end and every choice is a value that a run could have, which is checked here; all problems
+are told at once.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from importlib import resources
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from milktrain import config
+from milktrain.config import TrainConfig
+from schemas.errors import BadValue
+
+Value = bool | int | float | str
+#: Settings that a sweep cannot vary, and why.
+FIXED = {
+    "preset": "it is the name that settings started from",
+    "seed": "the seed that does best on validation is luck",
+    "cutoffs": "trials are compared by one metric",
+    "stop_metric": "trials are compared by one metric, which --metric names",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Dimension:
+    """One setting that is varied.
+
+    Args:
+        name: of the setting.
+        low: least value of a range.
+        high: greatest.
+        log: whether orders of magnitude are drawn evenly, rather than values.
+        whole: whether a range is of whole numbers.
+        choices: the values, where there is no range.
+        only_with: values of other settings, by name, with which alone this one is varied.
+    """
+
+    name: str
+    low: float = 0.0
+    high: float = 0.0
+    log: bool = False
+    whole: bool = False
+    choices: tuple[Value, ...] = ()
+    only_with: dict[str, tuple[Value, ...]] = field(default_factory=dict)
+
+    def holds(self, value: Value) -> bool:
+        """Whether this value could be drawn."""
+        if self.choices:
+            return value in self.choices
+        return not isinstance(value, str | bool) and self.low <= value <= self.high
+
+    def is_active(self, settings: Mapping[str, Value]) -> bool:
+        """Whether this one is varied beside these settings."""
+        return all(settings.get(name) in values for name, values in self.only_with.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """Everything a sweep varies; a setting that depends on another comes after it."""
+
+    dimensions: tuple[Dimension, ...]
+
+    def of(self, settings: Mapping[str, Value]) -> dict[str, Value]:
+        """What these settings say of what is varied here; empty where they are outside of the space."""
+        chosen = {each.name: settings[each.name] for each in self.dimensions if each.is_active(settings)}
+        return chosen if all(each.holds(chosen[each.name]) for each in self.dimensions if each.name in chosen) else {}
+
+    def as_value(self) -> list[dict[str, object]]:
+        """For fingerprints and JSON."""
+        return [asdict(each) for each in self.dimensions]
+
+
+class _Entry(BaseModel):
+    """One table of the file."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    low: int | float | None = None
+    high: int | float | None = None
+    log: bool = False
+    choices: list[bool | int | float | str] | None = None
+    only_with: dict[str, list[bool | int | float | str]] = {}
+
+
+def load(file: Path | None, *, base: TrainConfig) -> Space:
+    """The space that a file describes.
+
+    Args:
+        file: TOML; None takes the default space.
+        base: the settings that all trials share; what is varied must fit beside them.
+
+    Raises:
+        BadValue: if the file cannot be read, or listing everything that is wrong with it.
+    """
+    told = str(file) if file else "The default space"
+    try:
+        text = file.read_text(encoding="utf-8") if file else resources.files(__package__).joinpath("default_space.toml").read_text(encoding="utf-8")
+        tables = tomllib.loads(text)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise BadValue(f"{told} cannot be read as TOML: {error}. docs/sweeps.md shows how a space is written.") from error
+    problems: list[str] = []
+    found = [dimension for name, table in tables.items() if (dimension := _dimension(name, table, base, problems))]
+    problems += _conditions(found, named=set(tables))
+    if not tables:
+        problems.append("it names no setting")
+    if problems:
+        raise BadValue(f"{told} is no space to search: {'; '.join(problems)}. docs/sweeps.md shows how a space is written.")
+    return Space(tuple(sorted(found, key=lambda each: bool(each.only_with))))
+
+
+def _dimension(name: str, table: object, base: TrainConfig, problems: list[str]) -> Dimension | None:
+    """One table as a dimension; what is wrong with it joins the problems."""
+    before = len(problems)
+    if name not in TrainConfig.model_fields:
+        problems.append(f"{name}: there is no such setting")
+    elif name in FIXED:
+        problems.append(f"{name} cannot be varied: {FIXED[name]}")
+    if not isinstance(table, dict):
+        problems.append(f"{name}: write a table, [{name}] and below it low and high, or choices")
+    if len(problems) > before:
+        return None
+    try:
+        entry = _Entry(**table)  # type: ignore[arg-type] # the model checks what the file holds
+    except ValidationError as error:
+        problems += [f"{name}.{'.'.join(map(str, each['loc'][:1]))}: {each['msg']}" for each in error.errors()]
+        return None
+    whole = TrainConfig.model_fields[name].annotation is int
+    problems += [f"{name}: {problem}" for problem in _shape(entry, whole=whole)]
+    given = entry.choices if entry.choices is not None else [each for each in (entry.low, entry.high) if each is not None]
+    problems += dict.fromkeys(problem for value in given for problem in config.problems(base.model_dump() | {name: value}))
+    if len(problems) > before:
+        return None
+    values = tuple(getattr(config.checked(base.model_dump() | {name: value}), name) for value in given)  # 50 as a float is 50.0
+    conditions = {other: tuple(allowed) for other, allowed in entry.only_with.items()}
+    if entry.choices is not None:
+        return Dimension(name, choices=values, only_with=conditions)
+    return Dimension(name, low=values[0], high=values[1], log=entry.log, whole=whole, only_with=conditions)
+
+
+def _shape(entry: _Entry, *, whole: bool) -> list[str]:
+    """What is wrong with how a range or a list is written."""
+    if entry.choices is not None:
+        if entry.low is not None or entry.high is not None or entry.log:
+            return ["choices stand alone, without low, high and log"]
+        return [] if len(set(entry.choices)) == len(entry.choices) > 1 else ["choices are two values or more, each once"]
+    if entry.low is None or entry.high is None:
+        return ["give low and high, or choices"]
+    if entry.low >= entry.high:
+        return [f"low {entry.low} is not below high {entry.high}"]
+    if whole and not (isinstance(entry.low, int) and isinstance(entry.high, int)):
+        return ["low and high are whole numbers here"]
+    return ["a range with log begins above 0"] if entry.log and entry.low <= 0 else []
+
+
+def _conditions(found: list[Dimension], *, named: set[str]) -> list[str]:
+    """What is wrong with what settings depend on."""
+    free = {each.name: each for each in found if not each.only_with}
+    wrong = []
+    for each in found:
+        for other, allowed in each.only_with.items():
+            if other not in free:
+                known = "depends on a setting itself" if other in named else "is not varied here"
+                wrong.append(f"{each.name}: only_with names {other}, which {known}")
+            elif not allowed or not set(allowed) <= set(free[other].choices):
+                wrong.append(f"{each.name}: only_with names values of {other} that are not among its choices")
+    return wrong
