@@ -47,7 +47,7 @@ def _take(file: Path, *, what: str, instead: str) -> int:
         except BlockingIOError as error:
             holder = os.pread(handle, 20, 0).decode("ascii", "replace")
             os.close(handle)
-            raise DataError(f"Another process{f' ({holder})' if holder else ''} works on {what}. {instead}") from error
+            raise DataError(f"Another process works on {what}{f' (process {holder})' if holder else ''}. {instead}") from error
         except OSError:
             os.close(handle)
             raise

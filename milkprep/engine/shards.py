@@ -5,8 +5,6 @@ manifest says of what it is a part, and, once it is finished, the digest of ever
 that was killed goes on with the first page that has none.
 """
 
-import fcntl
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -21,7 +19,7 @@ from pyarrow import parquet
 
 from milkprep.engine.content import Page
 from milkprep.engine.embedding import FAILURES, Embedded
-from schemas import durable, fingerprint
+from schemas import durable, fingerprint, locks
 from schemas.contracts import EncoderIdentity, Modality
 from schemas.errors import BadValue, DataError
 
@@ -162,15 +160,8 @@ def held(folder: Path, shard: Shard) -> Iterator[None]:
     Raises:
         DataError: if another process works on it.
     """
-    handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise DataError(f"Another process works on shard {shard} in {folder}. Wait for it to finish, or run another shard.") from error
+    with locks.held(folder / LOCK, what=f"shard {shard} in {folder}", instead="Wait for it to finish, or run another shard."):
         yield
-    finally:
-        os.close(handle)
 
 
 class IntoShard:

@@ -37,7 +37,7 @@ def holder(tmp_path):
 
 
 def test_what_another_process_holds_is_refused_with_its_number_until_it_ends(tmp_path, holder):
-    with pytest.raises(DataError, match=rf"^Another process \({holder.pid}\) works on the pot\. Take another\.$"), _held(tmp_path / "lock"):
+    with pytest.raises(DataError, match=rf"^Another process works on the pot \(process {holder.pid}\)\. Take another\.$"), _held(tmp_path / "lock"):
         pytest.fail("two have it")
     holder.communicate("\n")
     with _held(tmp_path / "lock"):
