@@ -17,11 +17,14 @@ import typer
 from rich.console import Console as Terminal
 
 from milkprep import commands as prep
+from milkprep import newcomers
 from milkprep.export import commands as export
 from milkprep.inspection import commands as inspection
 from milkprep.pull import commands as pull
 from milkprep.splitting import commands as splitting
 from milktrain import commands as training
+from milktrain.sweeping import commands as sweeping
+from milktrain.using import commands as using
 from schemas import __version__, answers, reporting
 from schemas.answers import Format
 from schemas.contracts import Modality, Setting
@@ -135,8 +138,9 @@ class _RefusingGroup(typer.core.TyperGroup):
 
 app = typer.Typer(cls=_RefusingGroup, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(pull.app, name="pull")
-for room in (prep, splitting, inspection, export, training):
+for room in (prep, splitting, inspection, export, training, sweeping):
     app.add_typer(room.app)
+app.add_typer(using.room(newcomers.embed))
 
 
 def _print_version(asked: bool) -> None:
@@ -154,57 +158,6 @@ def _start(
     """Prepare data for, train and judge recommenders of new items whose pictures, titles or sound may be missing."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     ctx.obj = RichConsole()
-
-
-@app.command(epilog="Example: python cli.py status --store gifts.duckdb")
-def status(ctx: typer.Context, store: StorePath = prep.DEFAULT_STORE, as_json: AsJson = False) -> None:
-    """Show what a store holds: counts, pulls, feature sets, availability, rejects, splits."""
-    from schemas import queries
-    from schemas.store import Store
-
-    console: Console = ctx.obj
-    with Store(store, mode="read") as opened:
-        found = {name: opened.query(sql) for name, sql in queries.load("schemas.sql", "status.sql").items()}
-    if as_json:
-        console.emit({"store": str(store), "bytes": store.stat().st_size} | {name: frame.to_dicts() for name, frame in found.items()})
-        return
-    console.say(f"{store}, {store.stat().st_size / 1e6:.1f} MB")
-    for name, frame in found.items():
-        shown = _in_short(frame) if name == "feature_sets" else frame
-        console.table(shown, title=name.replace("_", " ")) if frame.height else console.say(f"no {name.replace('_', ' ')} yet")
-
-
-def _in_short(sets: "pl.DataFrame") -> "pl.DataFrame":
-    """What of feature sets fits a terminal; the command feature-sets has the rest."""
-    import polars as pl
-
-    random = pl.when(pl.col("weights") == "random").then(pl.lit(" (random)")).otherwise(pl.lit(""))
-    state = pl.when("current").then(pl.lit("shown")).when("finished").then(pl.lit("beside")).otherwise(pl.lit("unfinished"))
-    return sets.select("modality", encoder=pl.col("encoder") + random, items="items", failed="failed", state=state)
-
-
-@app.command(epilog="Example: python cli.py check --store gifts.duckdb")
-def check(ctx: typer.Context, store: StorePath = prep.DEFAULT_STORE, as_json: AsJson = False) -> None:
-    """List everything in a store that breaks an invariant; exit code 1 if anything does."""
-    import polars as pl
-
-    from schemas.store import Store
-
-    console: Console = ctx.obj
-    with Store(store, mode="read") as opened:
-        broken = opened.violations()
-    counts = {name: frame.height for name, frame in broken.items()}
-    if as_json:
-        console.emit({"store": str(store), "violations": counts})
-    else:
-        console.table(
-            pl.DataFrame({"rule": [name.replace("_", " ") for name in counts], "violations": list(counts.values())}), title=f"checks of {store}"
-        )
-        for name, frame in broken.items():
-            if frame.height:
-                console.table(frame.head(10), title=f"{name.replace('_', ' ')}: the first of {frame.height}")
-    if any(counts.values()):
-        raise typer.Exit(1)
 
 
 @app.command(context_settings=prep.DASHES, epilog='Example: python cli.py sql "SELECT * FROM modality_availability LIMIT 5" --store gifts.duckdb')

@@ -84,6 +84,9 @@ def test_the_examples_of_the_help_run_in_the_order_of_the_work(workplace, monkey
         ("export",),
         ("train",),
         ("runs",),
+        ("evaluate",),
+        ("recommend",),
+        ("similar",),
         ("sweep",),
         ("status",),
         ("check",),
@@ -131,6 +134,9 @@ def test_json_is_the_only_thing_on_stdout(ready):
         ["build-splits", "--setting", "ftmt", "--store", ready, "--json"],
         ["export", "--split", "ftft-0", "--out", ready.parent / "exported", "--store", ready, "--json"],
         ["train", "--split", "ftft-0", "--store", ready, "--json", "--set", "max_epochs=2"],
+        ["evaluate", "--run", "ftft-0-milk", "--store", ready, "--json"],
+        ["recommend", "--run", "ftft-0-milk", "--user", "3", "--store", ready, "--json"],
+        ["similar", "--run", "ftft-0-milk", "--item", "7", "--store", ready, "--json"],
     ):
         assert isinstance(json.loads(run(*command).stdout), dict)
 

@@ -1,4 +1,4 @@
-"""Commands that look into what was extracted: feature-sets, coverage."""
+"""Commands that look into a store: feature-sets, coverage, status, check."""
 
 import sys
 from pathlib import Path
@@ -156,3 +156,54 @@ def _counts(counted: "Coverage") -> dict[str, object]:
         "reasons": counted.reasons.to_dicts(),
         "split": {"name": split.name, "setting": split.setting, "agrees": split.agrees, "parts": split.parts.to_dicts()} if split else None,
     }  # fmt: skip
+
+
+@app.command(epilog="Example: python cli.py status --store gifts.duckdb")
+def status(ctx: typer.Context, store: StorePath = DEFAULT_STORE, as_json: AsJson = False) -> None:
+    """Show what a store holds: counts, pulls, feature sets, availability, rejects, splits."""
+    from schemas import queries
+    from schemas.store import Store
+
+    console: Console = ctx.obj
+    with Store(store, mode="read") as opened:
+        found = {name: opened.query(sql) for name, sql in queries.load("schemas.sql", "status.sql").items()}
+    if as_json:
+        console.emit({"store": str(store), "bytes": store.stat().st_size} | {name: frame.to_dicts() for name, frame in found.items()})
+        return
+    console.say(f"{store}, {store.stat().st_size / 1e6:.1f} MB")
+    for name, frame in found.items():
+        shown = _in_short(frame) if name == "feature_sets" else frame
+        console.table(shown, title=name.replace("_", " ")) if frame.height else console.say(f"no {name.replace('_', ' ')} yet")
+
+
+def _in_short(sets: "pl.DataFrame") -> "pl.DataFrame":
+    """What of feature sets fits a terminal; the command feature-sets has the rest."""
+    import polars as pl
+
+    random = pl.when(pl.col("weights") == "random").then(pl.lit(" (random)")).otherwise(pl.lit(""))
+    state = pl.when("current").then(pl.lit("shown")).when("finished").then(pl.lit("beside")).otherwise(pl.lit("unfinished"))
+    return sets.select("modality", encoder=pl.col("encoder") + random, items="items", failed="failed", state=state)
+
+
+@app.command(epilog="Example: python cli.py check --store gifts.duckdb")
+def check(ctx: typer.Context, store: StorePath = DEFAULT_STORE, as_json: AsJson = False) -> None:
+    """List everything in a store that breaks an invariant; exit code 1 if anything does."""
+    import polars as pl
+
+    from schemas.store import Store
+
+    console: Console = ctx.obj
+    with Store(store, mode="read") as opened:
+        broken = opened.violations()
+    counts = {name: frame.height for name, frame in broken.items()}
+    if as_json:
+        console.emit({"store": str(store), "violations": counts})
+    else:
+        console.table(
+            pl.DataFrame({"rule": [name.replace("_", " ") for name in counts], "violations": list(counts.values())}), title=f"checks of {store}"
+        )
+        for name, frame in broken.items():
+            if frame.height:
+                console.table(frame.head(10), title=f"{name.replace('_', ' ')}: the first of {frame.height}")
+    if any(counts.values()):
+        raise typer.Exit(1)

@@ -156,7 +156,7 @@ def _remarks(found: "Judgement") -> list[str]:
             lines.append(f"{part}: {out.n_trained_on} items with {out.n_interactions} interactions left out: the run was trained on them.")
         if part not in found.parts:
             lines.append(f"{part}: not judged, no item of it is new to the run.")
-        elif out.n_chosen_by:
+        elif out.n_chosen_by and part == "test":
             lines.append(f"{part}: {out.n_chosen_by} items were the run's validation items, which decided when its training stopped.")
     if found.reproduced is not None:
         lines.append("These are the numbers that the run recorded, to the bit." if found.reproduced else DIFFERENT)
@@ -231,8 +231,12 @@ def _in_words(items: "pl.DataFrame") -> "pl.DataFrame":
     words = [name for name in ("used", "missing", "lost", "reasons") if name in items.columns]
     shown = items.with_columns(pl.col(name).list.join("; " if name == "reasons" else ", ") for name in words)
     shown = shown.with_columns(pl.col("used").replace("", "nothing"))
+    if "had" in shown.columns:
+        shown = shown.with_columns(had=pl.when("had").then(pl.lit("yes")).otherwise(pl.lit("")))
     empty = [
-        name for name in ("title", "lost", "missing", "reasons", "catalogue") if name in shown.columns and not (shown[name].fill_null("") != "").any()
+        name
+        for name in ("title", "lost", "missing", "reasons", "catalogue", "had")
+        if name in shown.columns and not (shown[name].fill_null("") != "").any()
     ]
     return shown.drop(empty)
 
