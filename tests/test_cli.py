@@ -167,6 +167,19 @@ def test_train_reports_what_a_program_needs(ready):
         assert {"recall@10", "recall@20", "ndcg@10", "ndcg@20"} <= set(found[part])
 
 
+def test_train_repeats_over_seeds_and_tells_mean_and_standard_deviation(ready):
+    arguments = ("train", "--split", "ftft-*", "--store", ready, "--seeds", "2", "--set", "max_epochs=2")
+    found = json.loads(run(*arguments, "--json").stdout)
+    assert (found["over"], found["n"], [each["seed"] for each in found["runs"]]) == ("seeds", 2, [0, 1])
+    values = [each["test"]["ndcg@10"] for each in found["runs"]]
+    assert found["test"]["mean"]["ndcg@10"] == pytest.approx(sum(values) / 2)
+    assert found["test"]["sd"]["ndcg@10"] == pytest.approx(abs(values[0] - values[1]) / 2**0.5)
+    told = run(*arguments)
+    assert "sd (n - 1)" in told.stdout
+    assert "divisor n - 1) over n = 2 seeds" in told.stderr
+    assert "2 of 2 runs had been finished before" in told.stderr
+
+
 @pytest.mark.parametrize("form", ["csv", "json", "parquet"])
 def test_sql_answers_in_formats_for_programs(ready, tmp_path, form):
     out = tmp_path / f"answer.{form}"
