@@ -62,7 +62,7 @@ def sweep(
     if as_json:
         console.emit(summary(found, plan))
     else:
-        _tell(console, found, plan)
+        _tell(console, found, plan, store=store)
     if png:
         console.say(f"Drawn in {png}.")
 
@@ -82,7 +82,7 @@ def summary(found: "Sweep", plan: "Plan") -> dict[str, object]:
     }
 
 
-def _tell(console: Console, found: "Sweep", plan: "Plan") -> None:
+def _tell(console: Console, found: "Sweep", plan: "Plan", *, store: Path) -> None:
     ends = [trial.state.value for trial in found.trials]
     counts = ", ".join(f"{ends.count(end)} {end}" for end in dict.fromkeys(ends))
     if found.best:
@@ -95,7 +95,7 @@ def _tell(console: Console, found: "Sweep", plan: "Plan") -> None:
         console.say(f"No trial was complete ({counts}): lower learning_rate in the space, or look at the features with `python cli.py check`.")
         return
     console.say(f"Sweep folder: {found.folder}")
-    console.say(f"Train with the best settings: python cli.py train --split {plan.splits[0]} --config {found.folder / 'best.toml'}")
+    console.say(f"Train with the best settings: python cli.py train --split {plan.splits[0]} --config {found.folder / 'best.toml'} --store {store}")
 
 
 def best_trials(found: "Sweep", plan: "Plan") -> "pl.DataFrame":

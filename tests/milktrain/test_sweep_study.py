@@ -1,0 +1,260 @@
+"""Sweeps on a catalogue whose tastes are known: on validation alone, exact when resumed, and worth what their runs are."""
+
+import json
+import math
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import planted
+import pytest
+
+from milkprep import splits
+from milktrain import config, recipe, runs
+from milktrain.sweeping import plot, records, space, study
+from milktrain.sweeping.records import State
+from schemas.contracts import Setting
+from schemas.errors import BadValue, DataError, UnknownName
+from schemas.reporting import Silent
+from schemas.store import Store
+
+QUICK = {"max_epochs": "4", "evaluate_every": "2", "patience": "100", "batch_size": "256", "dim": "8", "learning_rate": "0.01", "beta": "1"}
+CHILD = """
+import json, os, signal, sys
+from contextlib import contextmanager
+from pathlib import Path
+from milktrain import config
+from milktrain.sweeping import space, study
+base = config.load(changes=json.loads(sys.argv[4]))
+plan = study.Plan(("ftmt-0",), space.load(None, base=base), base)
+class Dying:
+    left = int(sys.argv[3])
+    def advance(self, n=1): pass
+    def note(self, text):
+        Dying.left -= 1
+        if not Dying.left:
+            os.kill(os.getpid(), signal.SIGKILL)
+    @contextmanager
+    def progress(self, label, *, total, unit):
+        yield self
+study.sweep(Path(sys.argv[1]), plan=plan, n_trials=3, sweeps_folder=Path(sys.argv[2]), reporter=Dying(), save_every_s=0.0)
+"""
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    path = planted.fill(tmp_path_factory.mktemp("sweeps") / "planted.duckdb")
+    for seed in (0, 1):
+        splits.build(path, setting=Setting.FTMT, seed=seed)
+    return path
+
+
+def plan(*names, seed=0, prune=False, space_file=None, **changes):
+    base = config.load(changes=QUICK | {name: str(value) for name, value in changes.items()})
+    return study.Plan(names or ("ftmt-0",), space.load(space_file, base=base), base, seed, prune)
+
+
+def _sweep(path, folder, n_trials, planned=None):
+    return study.sweep(path, plan=planned or plan(), n_trials=n_trials, sweeps_folder=folder, reporter=Silent())
+
+
+def _tried(sweep):
+    return [(trial.settings, trial.state, trial.value, [(each.split, each.value, each.looks) for each in trial.splits]) for trial in sweep.trials]
+
+
+@pytest.fixture(scope="module")
+def alone(path, tmp_path_factory):
+    """A sweep of three trials that nobody disturbed."""
+    return _sweep(path, tmp_path_factory.mktemp("alone"), 3)
+
+
+def _one_setting(folder, text):
+    file = folder / "space.toml"
+    file.write_text(text)
+    return file
+
+
+def test_a_trial_is_worth_the_mean_over_the_splits_of_what_its_runs_are_worth(path, tmp_path):
+    found = _sweep(path, tmp_path, 1, plan("ftmt-0", "ftmt-1", stop_metric="recall@20"))
+    for trial in found.trials:
+        settings = config.checked(found_base(found) | trial.settings)
+        by_hand = [
+            recipe.train(path, split=split, config=settings, runs_folder=tmp_path / "runs", reporter=Silent()).manifest["metrics"]["val"]["recall@20"]
+            for split in ("ftmt-0", "ftmt-1")
+        ]
+        assert [each.value for each in trial.splits] == by_hand
+        assert trial.value == pytest.approx(sum(by_hand) / 2, abs=1e-15)
+        assert trial.splits[0].looks[-1][0] == 4
+
+
+def found_base(found):
+    """The settings all trials of a sweep started from, as its folder says."""
+    return json.loads((found.folder / records.SWEEP).read_text())["base"]
+
+
+def test_the_search_neither_reads_nor_keeps_test_interactions(path, alone, tmp_path):
+    blind = Path(shutil.copy(path, tmp_path / "planted.duckdb"))
+    with Store(blind, mode="update") as store:
+        store.run("DELETE FROM interactions WHERE item_idx IN (SELECT item_idx FROM split_items WHERE split_id = 1 AND part = 'test')")
+    found = _sweep(blind, tmp_path / "sweeps", 3)
+    assert found.folder.name == alone.folder.name
+    assert _tried(found) == _tried(alone)
+    for file in found.folder.rglob("run.json"):
+        assert set(json.loads(file.read_text())["metrics"]) == {"val"}
+    assert not list(found.folder.rglob("*test*"))
+
+
+def test_validation_interactions_do_steer_it(path, alone, tmp_path):
+    other = Path(shutil.copy(path, tmp_path / "planted.duckdb"))
+    with Store(other, mode="update") as store:
+        store.run(
+            "DELETE FROM interactions WHERE user_idx < 30 AND item_idx IN (SELECT item_idx FROM split_items WHERE split_id = 1 AND part = 'val')"
+        )
+    assert _tried(_sweep(other, tmp_path / "sweeps", 3)) != _tried(alone)
+
+
+def test_the_same_search_finds_the_same_and_another_seed_something_else(path, alone, tmp_path):
+    assert _tried(_sweep(path, tmp_path, 3)) == _tried(alone)
+    other = _sweep(path, tmp_path, 2, plan(seed=1))
+    assert other.folder.name != alone.folder.name
+    assert other.trials[0].settings == alone.trials[0].settings  # both begin where all start from
+    assert other.trials[1].settings != alone.trials[1].settings
+
+
+def test_a_search_killed_in_the_middle_of_runs_ends_as_if_left_alone(path, alone, tmp_path):
+    command = [sys.executable, "-c", CHILD, str(path), str(tmp_path), "4", json.dumps(QUICK)]
+    child = subprocess.run(command, cwd=Path(__file__).parents[2], check=False)
+    assert child.returncode == -signal.SIGKILL
+    assert len(list(tmp_path.rglob("trials/0*.json"))) == 1
+    assert list(tmp_path.rglob("last.safetensors"))  # it was under way
+    found = _sweep(path, tmp_path, 3)
+    assert found.n_before == 1
+    assert _tried(found) == _tried(alone)
+    assert (found.folder / "best.toml").read_text() == (alone.folder / "best.toml").read_text()
+    assert not list(tmp_path.rglob("*.unfinished"))
+
+
+def test_more_trials_are_added_to_those_there_are(path, alone, tmp_path):
+    first = _sweep(path, tmp_path, 1)
+    found = _sweep(path, tmp_path, 3)
+    assert (len(first.trials), found.n_before) == (1, 1)
+    assert _tried(found) == _tried(alone)
+    assert _tried(_sweep(path, tmp_path, 2)) == _tried(alone)  # nothing is taken away
+
+
+def test_finished_runs_are_not_trained_again(path, alone, tmp_path):
+    folder = Path(shutil.copytree(alone.folder, tmp_path / alone.folder.name))
+    before = {file: file.stat().st_mtime_ns for file in folder.rglob("model.safetensors")}
+    for record in (folder / records.TRIALS).iterdir():
+        record.unlink()
+    assert _tried(_sweep(path, tmp_path, 3)) == _tried(alone)
+    assert len(before) == 3
+    assert {file: file.stat().st_mtime_ns for file in folder.rglob("model.safetensors")} == before
+
+
+def test_training_with_the_file_of_the_best_gives_the_value_of_the_best(path, alone, tmp_path):
+    chosen = config.load(file=alone.folder / "best.toml")
+    run = recipe.train(path, split="ftmt-0", config=chosen, runs_folder=tmp_path, reporter=Silent())
+    assert run.manifest["metrics"]["val"]["ndcg@10"] == alone.best[0].value == max(trial.value for trial in alone.trials)
+
+
+def test_what_is_below_the_median_is_pruned_and_leaves_nothing_unfinished(path, tmp_path, monkeypatch):
+    monkeypatch.setattr(study, "FEWEST_TO_PRUNE", 1)
+    slow = _one_setting(tmp_path, "[learning_rate]\nchoices = [0.01, 1e-6]")
+    found = _sweep(path, tmp_path, 2, plan(seed=3, prune=True, space_file=slow, patience=2, max_epochs=6))
+    by_rate = {trial.settings["learning_rate"]: trial for trial in found.trials}
+    assert by_rate[0.01].state is State.COMPLETE
+    pruned = by_rate[1e-6]
+    assert (pruned.state, pruned.value) == (State.PRUNED, None)
+    assert [epoch for epoch, _ in pruned.splits[0].looks] == [2, 4]  # the first look that is later than its patience
+    assert pruned.splits[0].looks[-1][1] < dict(by_rate[0.01].splits[0].looks)[4]
+    assert {trial.settings["learning_rate"] for trial in found.best} == {0.01}
+    assert not list(tmp_path.rglob("*.unfinished"))
+
+
+def test_nothing_is_pruned_unless_asked(path, tmp_path, monkeypatch):
+    monkeypatch.setattr(study, "FEWEST_TO_PRUNE", 1)
+    slow = _one_setting(tmp_path, "[learning_rate]\nchoices = [0.01, 1e-6]")
+    found = _sweep(path, tmp_path, 2, plan(seed=3, space_file=slow, patience=2))
+    assert {trial.state for trial in found.trials} == {State.COMPLETE}
+    assert len({trial.value for trial in found.trials}) == 2
+
+
+def test_settings_with_which_training_diverges_are_a_trial_without_a_value(path, tmp_path):
+    wild = _one_setting(tmp_path, "[learning_rate]\nchoices = [0.01, 1e30]")
+    found = _sweep(path, tmp_path, 2, plan(seed=3, space_file=wild))
+    states = {trial.settings["learning_rate"]: (trial.state, trial.value is None) for trial in found.trials}
+    assert states == {0.01: (State.COMPLETE, False), 1e30: (State.DIVERGED, True)}
+
+
+def test_where_nothing_is_complete_no_settings_are_recommended(path, tmp_path):
+    wild = _one_setting(tmp_path, "[learning_rate]\nchoices = [1e30, 1e31]")
+    found = _sweep(path, tmp_path, 2, plan(space_file=wild))
+    assert found.best == []
+    assert not (found.folder / "best.toml").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"stop_metric": "ndgc@10"}, UnknownName, "Did you mean 'ndcg'"),
+        ({"stop_metric": "ndcg@7"}, BadValue, r"--set cutoffs=\[7\]"),
+    ],
+)
+def test_a_metric_that_is_not_measured_is_refused_before_anything_is_trained(path, tmp_path, changes, error, words):
+    with pytest.raises(error, match=words):
+        _sweep(path, tmp_path, 1, plan(**changes))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_split_named_twice_is_refused(path, tmp_path):
+    with pytest.raises(BadValue, match="Name each once"):
+        _sweep(path, tmp_path, 1, plan("ftmt-0", "ftmt-0"))
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "words"),
+    [
+        (records.SWEEP, '{"fingerprint": "of another"}', "holds another sweep"),
+        (records.SWEEP, "[", "is no record of a sweep"),
+        ("trials/0001.json", '{"number": 1}', r"0001\.json is no record of a sweep"),
+        ("trials/0001.json", None, "Trials are missing"),
+    ],
+)
+def test_damaged_records_are_named(path, alone, tmp_path, file, text, words):
+    folder = Path(shutil.copytree(alone.folder, tmp_path / alone.folder.name))
+    if text is None:
+        (folder / file).unlink()
+    else:
+        (folder / file).write_text(text)
+    with pytest.raises(DataError, match=words):
+        _sweep(path, tmp_path, 3)
+
+
+def test_a_sweep_is_drawn_into_a_file_that_is_whole(alone, tmp_path):
+    png = tmp_path / "sweep.png"
+    plot.write(alone, plan=plan(), png=png)
+    assert png.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    assert list(tmp_path.iterdir()) == [png]
+
+
+@pytest.mark.parametrize("name", ["x.jpg", "nowhere/x.png", "."])
+def test_a_picture_that_cannot_be_meant_is_refused(tmp_path, name):
+    with pytest.raises(BadValue, match="--png"):
+        plot.refuse(tmp_path / name, store=tmp_path / "a.duckdb")
+
+
+def test_runs_of_a_sweep_are_listed_like_others(alone):
+    found = runs.frame(alone.folder / records.RUNS)
+    assert math.isclose(found["val_ndcg_10"].max(), alone.best[0].value)
+    assert not [name for name in found.columns if name.startswith("test_")]
+
+
+def test_a_run_judged_on_validation_alone_does_not_stand_for_one_judged_on_both(path, alone, tmp_path):
+    shutil.copytree(alone.folder / records.RUNS, tmp_path / "runs")
+    settings = config.checked(found_base(alone) | alone.trials[0].settings)
+    run = recipe.train(path, split="ftmt-0", config=settings, runs_folder=tmp_path / "runs", reporter=Silent(), again=False)
+    assert not run.reused
+    assert set(run.manifest["metrics"]) == {"val", "test"}
