@@ -18,7 +18,7 @@ from milktrain.loop import Generators, adam, run_epoch
 from milktrain.models import milk
 from milktrain.recommender import Content, Task
 
-USERS, ITEMS, PAIRS, WIDTHS = 9308, 5368, 55_000, (128, 128)
+USERS, ITEMS, PAIRS, WIDTHS = 9308, 6710, 55_000, (128, 128)
 ROUNDS = 5
 
 

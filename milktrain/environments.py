@@ -29,9 +29,10 @@ def cyclic_mixup(draw: Tensor) -> Tensor:
         >>> cyclic_mixup(torch.tensor([0.75, 0.25])).tolist()
         [[0.5, 0.5], [0.75, 0.25], [0.25, 0.75]]
     """
-    n = draw.shape[0]
-    shifts = [torch.roll(draw, shift) for shift in range(n)]
-    return torch.stack([torch.full_like(draw, 1 / n), *shifts])  # (M + 1, M)
+    n = len(draw)
+    weights = draw.tolist()
+    shifts = [weights[n - shift :] + weights[: n - shift] for shift in range(n)]
+    return torch.tensor([[1 / n] * n, *shifts], dtype=draw.dtype, device=draw.device)  # (M + 1, M); a few numbers, made in one go
 
 
 def uniform(n_modalities: int) -> Tensor:
@@ -85,4 +86,4 @@ def draw_weights(n_modalities: int, *, alpha: float, generator: np.random.Genera
     """
     if not alpha > 0:
         raise BadValue(f"alpha is {alpha}; the concentration of the Dirichlet draw must be above 0.")
-    return torch.from_numpy(generator.dirichlet(np.full(n_modalities, alpha)).astype(np.float32))
+    return torch.tensor(generator.dirichlet([alpha] * n_modalities), dtype=torch.float32)

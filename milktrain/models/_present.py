@@ -6,6 +6,9 @@ Shapes: B items, E environments, M modalities, D width.
 import torch
 from torch import Tensor
 
+from milktrain import losses
+from milktrain.models._objective import Terms
+
 #: An environment that gives less than this to what an item has says nothing of it; those modalities then count alike.
 NEGLIGIBLE = 1e-6
 
@@ -51,3 +54,27 @@ def scores(c: Tensor, available: Tensor, u: Tensor, theta: Tensor) -> Tensor:
     alike = each.sum(dim=1, keepdim=True) / a.sum(dim=1, keepdim=True).clamp(min=1)  # (B, 1)
     enough = weight > NEGLIGIBLE
     return torch.where(enough, (each @ theta.T) / torch.where(enough, weight, 1.0), alike)
+
+
+def objective(u: Tensor, c: list[Tensor], available: Tensor, terms: Terms) -> tuple[Tensor, dict[str, Tensor]]:
+    """MILK's objective where scores and means are over the modalities an item has.
+
+    Args:
+        u: (B, D) user of each triple.
+        c: M of (N, D), each item in each modality.
+        available: (N, M) bool.
+        terms: the rest.
+
+    Returns:
+        () the total, and its parts without gradient: `bpr` (E,), `variance`, `alignment`, `regularisation`.
+    """
+    each = torch.stack(c, dim=1)  # (N, M, D)
+    # index_select rather than each[positive]: its backward adds rows in order, a third of the step's time less.
+    (c_pos, a_pos), (c_neg, a_neg) = ((each.index_select(0, rows), available.index_select(0, rows)) for rows in (terms.positive, terms.negative))
+    bpr = losses.bpr(scores(c_pos, a_pos, u, terms.theta) - scores(c_neg, a_neg, u, terms.theta))  # (E,)
+    spread = losses.variance(bpr, unbiased=terms.unbiased)
+    align = losses.alignment(each, terms.aligned, squared_norm=terms.squared_norm) if terms.lam else u.new_zeros(())
+    norm = (u.square().sum(dim=1) + mean(c_pos, a_pos).square().sum(dim=1) + mean(c_neg, a_neg).square().sum(dim=1)).mean()
+    task = bpr.mean() if terms.averaged else bpr.sum()
+    parts = {"bpr": bpr, "variance": spread, "alignment": align, "regularisation": norm}
+    return task + terms.beta * spread + terms.lam * align + terms.reg * norm, {name: part.detach() for name, part in parts.items()}

@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from milktrain import environments, losses
+from milktrain import environments
 from milktrain.config import EnvironmentStrategy, Imputation, Switch, TrainConfig
 from milktrain.models import _present
+from milktrain.models._objective import Terms, objective
 from milktrain.recommender import Batch, Content, Losses, Ranker, Task
 
 #: Candidates embedded at a time: 4096-wide features of as many items take 64 MB a modality.
@@ -74,12 +75,7 @@ class Milk(nn.Module):
         Returns:
             (N, M, D).
         """
-        parts = [extract(matrix.index_select(0, items)) for extract, matrix in zip(self.extractors, self.content.features, strict=True)]
-        c = torch.stack(parts, dim=1)
-        if len(self.tokens):  # x = mean + token where x is missing, so W x + b gains W token
-            shifts = torch.stack([extract.weight @ token for extract, token in zip(self.extractors, self.tokens, strict=True)])  # (M, D)
-            c = c + (~self.content.available[items]).to(c.dtype)[..., None] * shifts
-        return c
+        return torch.stack(self._parts(items), dim=1)
 
     def losses(self, batch: Batch, *, generator: np.random.Generator) -> Losses:
         """The objective on one batch under freshly drawn environments, eq. 16."""
@@ -100,36 +96,36 @@ class Milk(nn.Module):
         Returns:
             Total, and the parts `bpr` (E,), `variance`, `alignment`, `regularisation`.
         """
-        items, place = torch.unique(torch.cat([batch.positives, batch.negatives]), return_inverse=True)
+        items, place, counts = _distinct(torch.cat([batch.positives, batch.negatives]), n=len(self.content.available))
         positive, negative = place.chunk(2)
-        u = self.users(batch.users)  # (B, D)
-        c = self.embed(items)  # (N, M, D), eq. 5
-        # index_select rather than c[positive]: its backward adds rows in order, a third of the step's time less.
-        c_pos, c_neg = c.index_select(0, positive), c.index_select(0, negative)  # (B, M, D)
-        available = self.content.available[items]  # (N, M)
-        a_pos, a_neg = available.index_select(0, positive), available.index_select(0, negative)  # (B, M)
-        if self.only_present:
-            gap = _present.scores(c_pos, a_pos, u, theta) - _present.scores(c_neg, a_neg, u, theta)  # (B, E)
-        else:
-            gap = ((c_pos - c_neg) * u[:, None]).sum(dim=-1) @ theta.T  # (B, E), eq. 13: one score per modality serves all
-        per_environment = losses.bpr(gap)  # (E,), eq. 15
-        spread = losses.variance(per_environment, unbiased=self.unbiased)  # eq. 14
+        available = self.content.available.index_select(0, items)  # (N, M)
         # Positives are training items; an imputed modality is a constant that alignment must not pull others towards.
         is_positive = torch.zeros(len(items), dtype=torch.bool, device=items.device).index_fill_(0, positive, True)  # (N,)
-        both_known = available & is_positive[:, None]  # (N, M)
-        squared_norm = self.alignment == "squared_norm"
-        align = losses.alignment(c, both_known, squared_norm=squared_norm) if self.aligned else c.new_zeros(())  # eq. 6
-        norm = self._regularisation(u, self._uniform(c_pos, a_pos), self._uniform(c_neg, a_neg))
-        task = per_environment.sum() if self.reduction == "sum" else per_environment.mean()
-        total = task + self.beta * spread + self.lam * align + self.reg * norm  # eq. 16
-        parts = {"bpr": per_environment, "variance": spread, "alignment": align, "regularisation": norm}
-        return Losses(total, {name: part.detach() for name, part in parts.items()})
+        terms = Terms(
+            batch.users, positive, negative, counts.to(theta.dtype), available & is_positive[:, None], ~available, theta,
+            averaged=self.reduction == "mean", unbiased=self.unbiased, squared_norm=self.alignment == "squared_norm", beta=self.beta,
+            lam=self.lam if self.aligned else 0.0, reg=self.reg if self.regularisation == "batch" else 0.0, sparse=self.users.sparse,
+        )  # fmt: skip
+        if self.only_present:
+            total, parts = _present.objective(self.users(batch.users), self._parts(items), available, terms)
+        else:
+            x = [matrix.index_select(0, items) for matrix in self.content.features]
+            maps = list(self.extractors.parameters())  # weight and bias of each in turn
+            total, parts = objective(self.users.weight, x, maps, self._shifts(), terms)
+        if self.regularisation == "parameters":
+            norm = torch.stack([parameter.square().sum() for parameter in self.parameters()]).sum()
+            total, parts = total + self.reg * norm, parts | {"regularisation": norm.detach()}
+        return Losses(total, parts)
 
     def ranker(self, items: Tensor) -> Ranker:
         """Scores in the uniform environment, eq. 18: missing modalities count with their stand-in."""
-        parts = torch.split(items, ITEMS_PER_CHUNK)
-        z = torch.cat([self._uniform(self.embed(part), self.content.available[part]) for part in parts])  # (C, D)
+        z = self.places(items)  # (C, D)
         return lambda users: torch.mm(self.users(users), z.T)
+
+    def places(self, items: Tensor) -> Tensor:
+        """Where (C,) items lie in the users' space, in the uniform environment, eq. 18; (C, D)."""
+        parts = torch.split(items, ITEMS_PER_CHUNK)
+        return torch.cat([self._uniform(self.embed(part), self.content.available[part]) for part in parts])
 
     def _uniform(self, c: Tensor, available: Tensor) -> Tensor:
         return _present.mean(c, available) if self.only_present else c.mean(dim=1)
@@ -138,10 +134,19 @@ class Milk(nn.Module):
         seed = int(torch.randint(2**62, (), generator=generator))
         return environments.draw_weights(len(self.extractors), alpha=self.alpha, generator=np.random.default_rng(seed))
 
-    def _regularisation(self, u: Tensor, z_pos: Tensor, z_neg: Tensor) -> Tensor:
-        if self.regularisation == "parameters":
-            return torch.stack([parameter.square().sum() for parameter in self.parameters()]).sum()
-        return (u.square().sum(dim=1) + z_pos.square().sum(dim=1) + z_neg.square().sum(dim=1)).mean()
+    def _parts(self, items: Tensor) -> list[Tensor]:
+        parts = [extract(matrix.index_select(0, items)) for extract, matrix in zip(self.extractors, self.content.features, strict=True)]
+        shifts = self._shifts()
+        if shifts is None:
+            return parts
+        missing = (~self.content.available[items]).to(parts[0].dtype)  # (N, M)
+        return [part + torch.outer(here, shift) for part, here, shift in zip(parts, missing.unbind(1), shifts, strict=True)]
+
+    def _shifts(self) -> Tensor | None:
+        """(M, D), what tokens add to embeddings: x = mean + token where x is missing, so W x + b gains W token."""
+        if not len(self.tokens):
+            return None
+        return torch.stack([extract.weight @ token for extract, token in zip(self.extractors, self.tokens, strict=True)])
 
 
 def build(task: Task, config: TrainConfig, *, generator: torch.Generator) -> Milk:
@@ -160,3 +165,21 @@ def _linear(n_in: int, n_out: int, *, generator: torch.Generator) -> nn.Linear:
         for parameter in layer.parameters():
             parameter.uniform_(-bound, bound, generator=generator)
     return layer
+
+
+def _distinct(ids: Tensor, *, n: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The ids that occur, in order; the place of each id among them; and how often each occurs. Marking takes a tenth of sorting's time.
+
+    Args:
+        ids: (K,) int64 in [0, n).
+        n: how many ids there could be.
+
+    Example:
+        >>> _distinct(torch.tensor([7, 2, 7]), n=9)
+        (tensor([2, 7]), tensor([1, 0, 1]), tensor([1, 2]))
+    """
+    found = torch.zeros(n, dtype=torch.bool, device=ids.device).index_fill_(0, ids, True).nonzero().squeeze(1)
+    place = ids.new_empty(n)  # written where read, and nowhere else
+    place[found] = torch.arange(len(found), device=ids.device)
+    place = place.index_select(0, ids)
+    return found, place, torch.bincount(place, minlength=len(found))
