@@ -5,14 +5,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from schemas.contracts import FeatureSet
-from schemas.reporting import Reporter
+from schemas.reporting import Reporter, Silent
 
 if TYPE_CHECKING:
     from schemas.new_items import NewItems
 
 
-def embed(path: Path, sets: Sequence[FeatureSet], reporter: Reporter) -> "NewItems":
-    """New items with their vectors; see `embedding.embed`."""
+def embed(path: str | Path, sets: Sequence[FeatureSet], reporter: Reporter | None = None) -> "NewItems":
+    """New items with their vectors.
+
+    Args:
+        path: a table of items; see `embedding.embed`.
+        sets: the feature sets of a run: `Trained.feature_sets`.
+        reporter: told how far it is; None: nobody.
+    """
     from milkprep.newcomers import embedding
 
-    return embedding.embed(path, sets, reporter)
+    return embedding.embed(Path(path), sets, reporter or Silent())

@@ -99,9 +99,7 @@ def _notes(found: Read, sets: Sequence[FeatureSet], vectors: Mapping[Modality, N
     for column, each in of_sets.items():
         given, imported = column in found.table.columns, each.identity.encoder == IMPORTED
         if imported and not given:
-            notes.append(
-                f"The run's {each.modality} vectors came ready-made, and there is no column {column!r} with those of new items."
-            )
+            notes.append(f"The run's {each.modality} vectors came ready-made, and there is no column {column!r} with those of new items.")
         if given and not imported:
             notes.append(f"{column!r} is not read: the run's {each.modality} vectors are made from content, by {each.identity.encoder}.")
     n_addresses = sum(reason == NOT_FETCHED for each in vectors.values() for reason in each.reasons)
