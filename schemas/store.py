@@ -7,7 +7,7 @@ module that imports duckdb.
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
@@ -105,8 +105,12 @@ class Store:
         """
         with self._named_errors():
             reader = self._connection.sql(sql, params=values or None).to_arrow_reader(rows)
-            for batch in reader:
-                yield pl.DataFrame(pl.from_arrow(batch))
+        while True:
+            with self._named_errors():
+                batch = next(reader, None)
+            if batch is None:
+                return
+            yield pl.DataFrame(pl.from_arrow(batch))
 
     def run(self, sql: str, /, **values: object) -> None:
         """One statement that returns nothing worth having.
@@ -180,7 +184,7 @@ class Store:
             kinds = [statement.type.name for statement in self._connection.extract_statements(sql)]
             if kinds != ["SELECT"]:
                 raise QueryError(f"Only one SELECT (or DESCRIBE, SHOW, SUMMARIZE) is answered here, not {' and '.join(kinds) or 'nothing'}.")
-            with interruptible():
+            with self._interruptible():
                 frame: pl.DataFrame = self._connection.sql(sql).pl()
         except UnicodeEncodeError as error:
             raise QueryError("The statement is not UTF-8 text. Type it anew, or set the terminal's language to a UTF-8 one.") from error
@@ -250,10 +254,13 @@ class Store:
     @contextmanager
     def _named_errors(self) -> Iterator[None]:
         try:
-            with interruptible():
+            with self._interruptible():
                 yield
         except duckdb.Error as error:
             raise StoreError.about(self.path, error) from error
+
+    def _interruptible(self) -> AbstractContextManager[None]:
+        return interruptible(self._connection.interrupt, errors=duckdb.Error)
 
 
 def _views_digest() -> str:
