@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
+import torch
 from torch import Tensor
 
 from milktrain import metrics, ranking
@@ -29,8 +30,9 @@ class Evaluation:
 
 
 def evaluate(
-    model: Scorer, *, pairs: Tensor, candidates: Tensor, cutoffs: Sequence[int], masked: Tensor | None = None, memory: int = ranking.MEMORY
-) -> Evaluation:
+    model: Scorer, *, pairs: Tensor, candidates: Tensor, cutoffs: Sequence[int], masked: Tensor | None = None, memory: int = ranking.MEMORY,
+    device: torch.device = ranking.PROCESSOR,
+) -> Evaluation:  # fmt: skip
     """Rank all candidates for every user with a relevant one, and measure the lists.
 
     Args:
@@ -40,8 +42,9 @@ def evaluate(
         cutoffs: list lengths; a list of all candidates stands in for a longer one.
         masked: (m, 2) int64 user, item: what may not be in the user's list.
         memory: bytes for the scores of a chunk; it changes no metric.
+        device: where the model lies, and lists are made.
     """
-    ranked = ranking.rank(model, pairs=pairs, candidates=candidates, k=max(cutoffs), masked=masked, memory=memory)
+    ranked = ranking.rank(model, pairs=pairs, candidates=candidates, k=max(cutoffs), masked=masked, memory=memory, device=device)
     columns = {"user_idx": ranked.users.numpy(), "n_relevant": ranked.n_relevant.numpy()}
     for k in sorted(cutoffs):
         for name, measure in metrics.METRICS.items():

@@ -13,13 +13,19 @@ import torch
 from torch import Tensor
 
 from milktrain import topk
-from milktrain.recommender import Ranker, Scorer
+from milktrain.recommender import Scorer
+from schemas import allocator
 from schemas.errors import BadValue, TrainingDiverged
 
 #: Bytes that the scores of one chunk, and what is made of them, may take; what the model itself takes comes on top.
 MEMORY = 128 * 2**20
 LEAST_MEMORY = 2**20
+PROCESSOR = torch.device("cpu")
 TIE_SEED = 20240714
+#: Scores of a chunk on a processor, however much memory there is: 4 MB stay near it while they are sifted.
+CELLS_IN_CACHE = 2**20
+#: List places compared with relevant items at a time.
+COMPARED = 2**20
 #: Users scored at a time at least, where memory is short; a matrix product of a few rows wastes the machine.
 FEWEST_USERS = 64
 
@@ -43,8 +49,9 @@ class Ranking:
 
 def rank(
     model: Scorer, *, pairs: Tensor, candidates: Tensor, k: int, tie_seed: int = TIE_SEED, masked: Tensor | None = None, memory: int = MEMORY,
+    device: torch.device = PROCESSOR,
 ) -> Ranking:  # fmt: skip
-    """Rank all candidates for every user that has a relevant one, on the device that the model's scores are on.
+    """Rank all candidates for every user that has a relevant one, where the model lies; lists come back to main memory.
 
     Args:
         model: scores users against items.
@@ -54,6 +61,7 @@ def rank(
         tie_seed: orders equal scores.
         masked: (m, 2) int64 user, item: what may not be in the user's list; pairs of other users or items change nothing.
         memory: bytes for the scores of a chunk.
+        device: where the model lies.
 
     Raises:
         BadValue: if k is below 1, nothing is relevant, or memory is below 1 MB.
@@ -63,23 +71,24 @@ def rank(
         raise BadValue(f"A ranking needs k >= 1 (it is {k}) and at least one relevant pair (there are {len(pairs)}).")
     if memory < LEAST_MEMORY:
         raise BadValue(f"A ranking needs memory for a chunk of scores: {memory} bytes are given, 1MB is the least.")
-    pairs, candidates = pairs.cpu(), candidates.cpu()
+    allocator.keep_freed_memory()
+    candidates = candidates.cpu()
     order = torch.randperm(len(candidates), generator=torch.Generator().manual_seed(tie_seed))
     candidates = candidates.sort().values[order]  # column c has tie rank c
-    users, row = torch.unique(pairs[:, 0], return_inverse=True)
-    truth = _cells(row, pairs[:, 1], candidates)
-    assert len(truth) == len(pairs), "a relevant item is no candidate, or twice"
-    hidden = _masked_cells(masked, users, candidates)
+    relevant = _in_order(pairs.cpu())
+    users, row = torch.unique_consecutive(relevant[:, 0], return_inverse=True)
+    column = _columns(relevant[:, 1], candidates)
+    assert len(relevant) == len(pairs), "a relevant pair is there twice"
+    assert bool((column >= 0).all()), "a relevant item is no candidate"
+    hidden = _hidden(masked, users, candidates)
     k = min(k, len(candidates))
-    user_chunks, candidate_chunks = chunks(len(users), len(candidates), cells=memory // topk.BYTES_PER_SCORE)
-    with torch.inference_mode():
-        rankers = [(part, model.ranker(candidates[part])) for part in candidate_chunks]
-        found = [_best(rankers, users, part, k=k, hidden=hidden, n_candidates=len(candidates)).cpu() for part in user_chunks]
-    best = torch.cat(found)
+    best = _best(model, users, candidates, k=k, hidden=hidden, cells=memory // topk.BYTES_PER_SCORE, device=device)
     columns = topk.columns_of(best)  # (U, K)
-    hits = _among(truth, torch.arange(len(users))[:, None] * len(candidates) + columns)
-    top = torch.where(topk.is_minus_infinity(best), -1, candidates[columns]) if len(hidden) else candidates[columns]
-    return Ranking(users, hits & (top >= 0), torch.bincount(row, minlength=len(users)), top)
+    hits, top = _hits(columns, row, column), candidates[columns]
+    if hidden:
+        none_left = topk.is_minus_infinity(best)
+        hits, top = hits & ~none_left, top.masked_fill(none_left, -1)
+    return Ranking(users, hits, torch.bincount(row, minlength=len(users)), top)
 
 
 def chunks(n_users: int, n_candidates: int, *, cells: int) -> tuple[list[slice], list[slice]]:
@@ -97,20 +106,46 @@ def _even(n: int, most: int) -> list[slice]:
     return [slice(a, b) for a, b in itertools.pairwise(edges)]
 
 
-def _best(rankers: list[tuple[slice, Ranker]], users: Tensor, part: slice, *, k: int, hidden: Tensor, n_candidates: int) -> Tensor:
-    best: Tensor | None = None
-    mine = hidden[slice(*torch.searchsorted(hidden, torch.tensor([part.start, part.stop]) * n_candidates).tolist())]
-    rows, columns = mine // n_candidates - part.start, mine % n_candidates
-    for there, ranker in rankers:
-        scores = _checked(ranker(users[part]))
-        if len(hidden):
-            here = (columns >= there.start) & (columns < there.stop)
-            scores = scores.clamp(min=torch.finfo(torch.float32).min)  # so that minus infinity means masked
-            scores[rows[here].to(scores.device), columns[here].to(scores.device) - there.start] = -torch.inf
-        found = topk.best_keys(scores, k, first=there.start)
-        best = found if best is None else topk.merged(best, found, k)
-    assert best is not None
-    return best
+def _best(model: Scorer, users: Tensor, candidates: Tensor, *, k: int, hidden: "_Hidden | None", cells: int, device: torch.device) -> Tensor:
+    """(U, K) keys of the best columns, in main memory."""
+    if device.type == "cpu":
+        cells = min(cells, CELLS_IN_CACHE)
+    by_user, by_candidate = chunks(len(users), len(candidates), cells=cells)
+    found = []
+    with torch.inference_mode():
+        rankers = [(part, model.ranker(candidates[part].to(device))) for part in by_candidate]
+        for part in by_user:
+            mine = hidden.of(part, device) if hidden else None
+            some, best = users[part].to(device), None
+            for there, ranker in rankers:
+                scores = _masked(_checked(ranker(some)), mine, there)
+                keys = topk.best_keys(scores, k, first=there.start)
+                best = keys if best is None else topk.merged(best, keys, k)
+            assert best is not None
+            found.append(best.cpu())
+    return torch.cat(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Hidden:
+    """Cells that may not be in a list, ascending by row. Shapes: row, column (m,) int64."""
+
+    row: Tensor
+    column: Tensor
+
+    def of(self, part: slice, device: torch.device) -> "_Hidden":
+        """Those of some rows, counted from the first of them."""
+        a, b = torch.searchsorted(self.row, torch.tensor([part.start, part.stop])).tolist()
+        return _Hidden((self.row[a:b] - part.start).to(device), self.column[a:b].to(device))
+
+
+def _masked(scores: Tensor, hidden: _Hidden | None, there: slice) -> Tensor:
+    if hidden is None:
+        return scores
+    here = (hidden.column >= there.start) & (hidden.column < there.stop)
+    scores = scores.clamp(min=torch.finfo(torch.float32).min)  # so that minus infinity means masked
+    scores[hidden.row[here], hidden.column[here] - there.start] = -torch.inf
+    return scores
 
 
 def _checked(scores: Tensor) -> Tensor:
@@ -121,26 +156,37 @@ def _checked(scores: Tensor) -> Tensor:
     return scores.float()
 
 
-def _cells(rows: Tensor, items: Tensor, candidates: Tensor) -> Tensor:
-    """Ascending distinct row * C + column of those pairs whose item is a candidate."""
-    column = torch.full((int(torch.cat([candidates, items]).max()) + 1,), -1)
+def _in_order(pairs: Tensor) -> Tensor:
+    """The pairs by user, then item, each once."""
+    n_items = int(pairs[:, 1].max()) + 1
+    place = pairs[:, 0] * n_items + pairs[:, 1]
+    if bool((place[1:] > place[:-1]).all()):
+        return pairs
+    place = torch.unique(place)
+    user = place.div(n_items, rounding_mode="floor")
+    return torch.stack([user, place - user * n_items], dim=1)
+
+
+def _columns(items: Tensor, candidates: Tensor) -> Tensor:
+    """The column of each item, -1 where it is no candidate."""
+    column = torch.full((int(max(candidates.max(), items.max())) + 1,), -1)
     column[candidates] = torch.arange(len(candidates))
-    columns = column[items]
-    known = columns >= 0
-    cells: Tensor = torch.unique(rows[known] * len(candidates) + columns[known])
-    return cells
+    return column[items]
 
 
-def _masked_cells(masked: Tensor | None, users: Tensor, candidates: Tensor) -> Tensor:
+def _hidden(masked: Tensor | None, users: Tensor, candidates: Tensor) -> _Hidden | None:
     if masked is None or not len(masked):
-        return torch.empty(0, dtype=torch.int64)
-    masked = masked.cpu()
-    row = torch.searchsorted(users, masked[:, 0].contiguous()).clamp(max=len(users) - 1)
-    mine = users[row] == masked[:, 0]
-    return _cells(row[mine], masked[mine, 1], candidates)
+        return None
+    masked = _in_order(masked.cpu())
+    row, column = _columns(masked[:, 0], users), _columns(masked[:, 1], candidates)
+    known = (row >= 0) & (column >= 0)
+    return _Hidden(row[known], column[known]) if bool(known.any()) else None
 
 
-def _among(values: Tensor, wanted: Tensor) -> Tensor:
-    """Which of the wanted are among ascending values."""
-    place = torch.searchsorted(values, wanted).clamp(max=len(values) - 1)
-    return values[place] == wanted
+def _hits(columns: Tensor, row: Tensor, column: Tensor) -> Tensor:
+    """Where in its row's list each relevant cell stands. Shapes: columns (U, K); row, column (n,)."""
+    hits = torch.zeros(columns.shape, dtype=torch.bool)
+    for part in _even(len(row), max(1, COMPARED // columns.shape[1])):
+        pair, place = (columns[row[part]] == column[part, None]).nonzero(as_tuple=True)
+        hits[row[part][pair], place] = True
+    return hits

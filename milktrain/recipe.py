@@ -15,7 +15,7 @@ from milktrain import bundle, checkpoint, content, devices, events, manifest, pr
 from milktrain.bundle import Bundle
 from milktrain.config import TrainConfig
 from milktrain.evaluation import Evaluation, evaluate
-from milktrain.loop import SAVE_EVERY_S, Fit, OnDevice, Surroundings, Validation, fit
+from milktrain.loop import SAVE_EVERY_S, Fit, Surroundings, Validation, fit
 from milktrain.profiles import Profile
 from milktrain.recommender import Content, Scorer, Task
 from milktrain.training import Generators
@@ -90,8 +90,7 @@ def train(
         unfinished = checkpoint.Unfinished(runs.unfinished(folder), run=str(known["fingerprint"]))
         around = Surroundings(where, unfinished, save_every_s, events.everyone(watch, curves))
         scorer, how = _trained(data, model=model, config=config, reporter=reporter, around=around, memory=eval_memory)
-        ranked = OnDevice(scorer, where)
-        judged = {part: _judged(ranked, data, part, profile=profile, config=config, memory=eval_memory) for part in parts}
+        judged = {part: _judged(scorer, data, part, profile=profile, config=config, memory=eval_memory, device=where) for part in parts}
         left_out = int((~_has_negative(data, config)).sum())
         record = known | manifest.outcome(data, how=how, judged=judged, n_without_negative=left_out, seconds=time.perf_counter() - started)
         replaced = folder.exists()
@@ -123,9 +122,11 @@ def _write(folder: Path, scorer: Scorer, how: Fit | None, judged: dict[Part, Eva
         runs.write_json(record, partial / runs.MANIFEST)
 
 
-def _judged(scorer: Scorer, data: Bundle, part: Part, *, profile: Profile, config: TrainConfig, memory: int) -> Evaluation:
-    pool = protocol.pool(data, part, profile=profile)
-    return evaluate(scorer, pairs=data.pairs[part], candidates=pool.candidates, masked=pool.masked, cutoffs=config.cutoffs, memory=memory)
+def _judged(
+    scorer: Scorer, data: Bundle, part: Part, *, profile: Profile, config: TrainConfig, memory: int, device: torch.device
+) -> Evaluation:  # fmt: skip
+    pool, pairs = protocol.pool(data, part, profile=profile), data.pairs[part]
+    return evaluate(scorer, pairs=pairs, candidates=pool.candidates, masked=pool.masked, cutoffs=config.cutoffs, memory=memory, device=device)
 
 
 def content_of(data: Bundle, config: TrainConfig) -> Content:

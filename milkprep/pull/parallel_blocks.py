@@ -14,8 +14,8 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from milkprep.pull.allocator import keep_freed_memory
 from milkprep.pull.lines import Block
+from schemas.allocator import keep_freed_memory
 
 BlockReader = Callable[[Block], pl.DataFrame | None]
 #: A block that cannot be read whole is cut into so many pieces.

@@ -1,7 +1,7 @@
-"""Memory of some megabytes that is freed and taken again for every block of a file.
+"""Memory of some megabytes that is freed and taken again for every block of a file, or chunk of scores.
 
 glibc gives such memory back to the system each time, and takes it page by page anew; with several threads that do so, the system's
-lock on the process's memory lets only one of them work. Keeping it halves the time of reading (see `benchmarks/`).
+lock on the process's memory lets only one of them work. Keeping it halves the time of reading and of ranking (see `benchmarks/`).
 """
 
 import ctypes
