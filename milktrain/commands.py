@@ -104,8 +104,14 @@ def remarks(run: "Run") -> list[str]:
     """What a reader of a run's metrics should know: what was judged, how training went, and where all of it is."""
     manifest, lines = run.manifest, _of_judging(run)
     if manifest["epochs"]:
+        epochs, best, config = manifest["epochs"], manifest["best_epoch"], manifest["config"]
+        assert isinstance(epochs, int)
+        assert isinstance(best, int)
+        assert isinstance(config, dict)
         went_on = f", gone on at epoch {run.resumed_at} where it had been stopped" if run.resumed_at else ""
-        lines.append(f"{manifest['epochs']} epochs of {manifest['seconds_per_epoch']:.2f} s, best at {manifest['best_epoch']}{went_on}.")
+        lines.append(f"{epochs} epochs of {manifest['seconds_per_epoch']:.2f} s, best on validation at {best}{went_on}.")
+        if epochs - best <= config["patience"]:
+            lines.append(f"It ended at max_epochs, not for want of patience: --set max_epochs={2 * epochs} may find better.")
     return [*lines, f"Run folder: {run.folder}{' (replaces the same run from before)' if run.replaced else ''}"]
 
 

@@ -115,8 +115,9 @@ def fit(
     resumed_at = training.position.epoch if resumed else 0
     events.tell_all(around.watch, training.position.log)
     try:
-        with reporter.progress("train", total=config.max_epochs, unit="epochs") as progress:
-            progress.advance(training.position.epoch - 1)
+        done = training.position.epoch - 1  # the bar begins where training does, or its rate and time left would be too good
+        label = f"train from epoch {done + 1}" if done else "train"
+        with reporter.progress(label, total=config.max_epochs - done, unit="epochs") as progress:
             while not _is_over(training.position, config):
                 batches = sampling.epoch(train, sampler, batch_size=config.batch_size, generator=generators.triples)
                 _one_epoch(training, batches, n_steps=-(-len(train) // config.batch_size), config=config, around=around, progress=progress)
@@ -182,7 +183,8 @@ def _one_epoch(training: Training, batches: Iterator[Batch], *, n_steps: int, co
         now = time.monotonic()
         if now - noted_at >= NOTE_EVERY_S:
             noted_at = now
-            progress.note(f"epoch {position.epoch}: {position.step} of {n_steps} steps | {_parts(position.sums, position.step)}")
+            under_way = f"epoch {position.epoch}: {position.step} of {n_steps} steps"
+            progress.note(f"{_standing(position, config)} | {under_way} | {_parts(position.sums, position.step)}")
         if around.unfinished and now - saved_at >= around.save_every_s:
             around.unfinished.save(training)
             saved_at = time.monotonic()
@@ -193,7 +195,7 @@ def _close_epoch(training: Training, model: TrainableModule, *, validation: Vali
     row = {name: total / position.step for name, total in position.sums.items()} | {"epoch": position.epoch, "seconds": position.seconds}
     looked = position.epoch % config.evaluate_every == 0 or position.epoch == config.max_epochs
     if looked:
-        row[f"val_{config.stop_metric}"] = _look(OnDevice(model, around.device), validation, config.stop_metric)
+        row[f"val_{config.stop_metric}"] = _look(model, validation, config.stop_metric, around.device)
         training.offer(row[f"val_{config.stop_metric}"])
     position.close_epoch(row)
     if around.watch:
@@ -208,10 +210,10 @@ def _is_over(position: Position, config: TrainConfig) -> bool:
     return done >= config.max_epochs or (looked and done - position.best_epoch > config.patience)
 
 
-def _look(model: Scorer, validation: Validation, stop_metric: str) -> float:
+def _look(model: Scorer, validation: Validation, stop_metric: str, device: torch.device) -> float:
     cutoff = int(stop_metric.partition("@")[2])
-    found = evaluate(model, pairs=validation.pairs, candidates=validation.candidates, cutoffs=(cutoff,), memory=validation.memory)
-    return found.means[stop_metric]
+    pairs, candidates = validation.pairs, validation.candidates
+    return evaluate(model, pairs=pairs, candidates=candidates, cutoffs=(cutoff,), memory=validation.memory, device=device).means[stop_metric]
 
 
 class OnDevice:
@@ -235,8 +237,17 @@ def _parts(sums: dict[str, float], steps: int) -> str:
     return " ".join(f"{name} {total / steps:.4g}" for name, total in sums.items())
 
 
+def _standing(position: Position, config: TrainConfig) -> str:
+    """What is best so far, and where training ends if nothing better comes."""
+    every = config.evaluate_every
+    if not position.best_epoch:
+        return f"validation from epoch {min(every, config.max_epochs)} on"
+    ends_at = min((position.best_epoch + config.patience) // every * every + every, config.max_epochs)
+    return f"best {config.stop_metric} {position.best_value:.4f} at {position.best_epoch}, else ends at {ends_at}"
+
+
 def _tell(progress: Progress, position: Position, config: TrainConfig) -> None:
     row = {name: value for name, value in position.log[-1].items() if name not in ("epoch", "seconds") and not name.startswith("val_")}
     progress.advance()
-    progress.note(f"{_parts(row, 1)} | best {config.stop_metric} {max(position.best_value, 0):.4f} at {position.best_epoch}")
+    progress.note(f"{_standing(position, config)} | {_parts(row, 1)}")
     logger.info("epoch %d | %s | best %s %.4f at %d", len(position.log), row, config.stop_metric, position.best_value, position.best_epoch)

@@ -148,6 +148,7 @@ def test_a_split_of_one_modality_says_that_nothing_can_be_lost_and_training_that
     assert "alignment and invariance have nothing to act on" in said
     assert "12 candidates" in said
     assert "finds 1.0000 of what is relevant" in said
+    assert "--set max_epochs=4 may find better" in said
     assert "replaces the same run" not in said
     assert "replaces the same run" in run("train", "--split", "mtmt-0", "--store", ready, "--set", "max_epochs=2").stderr
 
