@@ -10,7 +10,7 @@ from milkprep import splits
 from milktrain import config, recipe
 from schemas.contracts import Setting
 
-CHANGES = {"max_epochs": "200", "evaluate_every": "2", "patience": "3", "batch_size": "128", "dim": "8", "learning_rate": "0.05", "beta": "1"}
+CHANGES = {"max_epochs": "100", "evaluate_every": "2", "patience": "1", "batch_size": "128", "dim": "8", "learning_rate": "0.05", "beta": "1"}
 
 
 @pytest.fixture(scope="module")
@@ -42,13 +42,13 @@ class Stopped(Exception):
     """Ends a training where it is."""
 
 
-def _train(path, folder, listener, *, stop_at=None, **changes):
+def _train(path, folder, listener, *, stop_at=None, save_every_s=60.0, **changes):
     def watch(row):
         if row["epoch"] == stop_at:
             raise Stopped
 
     settings = config.load(changes=CHANGES | changes)
-    return recipe.train(path, split="ftmt-0", config=settings, runs_folder=folder, reporter=listener, watch=watch, save_every_s=0.0)
+    return recipe.train(path, split="ftmt-0", config=settings, runs_folder=folder, reporter=listener, watch=watch, save_every_s=save_every_s)
 
 
 def test_the_end_that_is_told_is_where_training_ends_when_nothing_better_comes(path, tmp_path):
@@ -56,7 +56,7 @@ def test_the_end_that_is_told_is_where_training_ends_when_nothing_better_comes(p
     run = _train(path, tmp_path, listener)
     best, ends_at = re.match(r"best ndcg@10 0\.\d{4} at (\d+), else ends at (\d+) \|", listener.notes[-1]).groups()
     assert (int(best), int(ends_at)) == (run.manifest["best_epoch"], run.manifest["epochs"])
-    assert run.manifest["epochs"] < 200
+    assert run.manifest["epochs"] < 100
     assert listener.done == run.manifest["epochs"]
     assert all(part in listener.notes[-1] for part in ("loss ", "bpr ", "variance ", "alignment ", "regularisation "))
 
@@ -70,7 +70,7 @@ def test_before_the_first_look_at_validation_no_best_is_made_up(path, tmp_path):
 
 def test_a_training_that_goes_on_counts_from_where_it_does_so_that_time_left_is_true(path, tmp_path):
     with pytest.raises(Stopped):
-        _train(path, tmp_path, Listener(), stop_at=5, max_epochs="8", patience="50")
+        _train(path, tmp_path, Listener(), stop_at=5, save_every_s=0.0, max_epochs="8", patience="50")
     listener = Listener()
     run = _train(path, tmp_path, listener, max_epochs="8", patience="50")
     assert listener.label == f"train from epoch {run.resumed_at}"
