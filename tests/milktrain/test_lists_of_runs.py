@@ -27,11 +27,9 @@ def path(tmp_path_factory):
         store.run("INSERT INTO items VALUES (120, 'late1', 'Late one', NULL, NULL, [], true), (121, 'late3', NULL, NULL, NULL, [], true)")
         store.run("INSERT INTO items VALUES (122, 'bare', NULL, NULL, NULL, [], true)")
         store.run("INSERT INTO users VALUES (60, 'stranger')")
-        store.run(
-            """INSERT INTO feature_rows BY NAME SELECT feature_set_id, 120 AS item_idx, position, content_sha256 FROM feature_rows WHERE item_idx = 1"""
-        )
-        store.run("""INSERT INTO feature_rows BY NAME SELECT feature_set_id, 121 AS item_idx, position, content_sha256 FROM feature_rows
-                     WHERE item_idx = 3 AND content_sha256 LIKE 'text%'""")
+        for item, like in ((120, "item_idx = 1"), (121, "item_idx = 3 AND content_sha256 LIKE 'text%'")):
+            rows = f"SELECT feature_set_id, {item} AS item_idx, position, content_sha256 FROM feature_rows WHERE {like}"
+            store.run(f"INSERT INTO feature_rows BY NAME {rows}")
     splits.build(path, setting=Setting.FTMT, seed=0)
     return path
 
