@@ -63,7 +63,7 @@ def best_keys(scores: Tensor, k: int, *, first: int = 0) -> Tensor:
     crowded = (maxima >= floor).sum(dim=1) > k
     reached = _reaching(scores, floor, but=crowded)
     row = reached.div(width, rounding_mode="floor")
-    found = keys(scores.reshape(-1)[reached], reached - row * width + first)
+    found = keys(scores.reshape(-1).index_select(0, reached), reached - row * width + first)
     best = _padded(found, row, n, least=k).topk(k, dim=1).values
     if bool(crowded.any()):
         best[crowded] = _of_all(scores[crowded], k, first)
@@ -99,9 +99,10 @@ def _reaching(scores: Tensor, floor: Tensor, *, but: Tensor) -> Tensor:
     if bool(but.any()):
         here[but] = 0
     # Few are set, and eight flags are one integer: looking at those first is three times as fast.
-    eights = flags.view(torch.int64).nonzero().squeeze(1)
-    of, place = flags.view(-1, 8)[eights].nonzero(as_tuple=True)
-    return eights[of] * 8 + place
+    words = flags.view(torch.int64)
+    eights = words.nonzero().squeeze(1)
+    places = words.index_select(0, eights).view(torch.uint8).nonzero().squeeze(1)
+    return (eights.index_select(0, places >> 3) << 3).add_(places & 7)
 
 
 def _padded(found: Tensor, row: Tensor, n: int, *, least: int) -> Tensor:
@@ -110,5 +111,6 @@ def _padded(found: Tensor, row: Tensor, n: int, *, least: int) -> Tensor:
     width = max(least, int(counts.max()))
     starts = counts.cumsum(0) - counts
     padded = found.new_full((n * width,), _NO_KEY)
-    padded[torch.arange(len(found), device=found.device) + (torch.arange(n, device=found.device) * width - starts)[row]] = found
+    shift = torch.arange(n, device=found.device) * width - starts  # from the place among all keys to that in the matrix
+    padded[shift.index_select(0, row).add_(torch.arange(len(found), device=found.device))] = found
     return padded.view(n, width)
