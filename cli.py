@@ -169,8 +169,8 @@ def sql(
     out: Annotated[Path | None, typer.Option(help="Write to this file rather than stdout; needed for parquet on a terminal.")] = None,
     runs: training.RunsFolder = None,
 ) -> None:
-    """Answer a question to the store with SQL. The table `runs` lists finished runs with their metrics."""
-    from milktrain import runs as run_folders
+    """Answer a question to the store with SQL. Finished runs are the tables `runs`, `run_users` and `run_epochs`, see docs/runs.md."""
+    from milktrain import run_tables
     from schemas.store import Store
 
     console: Console = ctx.obj
@@ -178,8 +178,9 @@ def sql(
         raise BadValue("Parquet is not for a terminal. Name a file with --out, or redirect stdout.")
     if out and (not out.absolute().parent.is_dir() or out.resolve() in (store.resolve(), store.with_name(f"{store.name}.wal").resolve())):
         raise BadValue(f"--out {out} is the store itself, or lies in no folder. Name another file.")
-    with Store(store, mode="read") as opened, opened.registered("runs", run_folders.frame(runs or store.parent / "runs")):
-        opened.confine()
+    place = runs or store.parent / "runs"
+    with Store(store, mode="read") as opened, run_tables.shown(opened, place, statement=statement) as readable:
+        opened.confine(readable=readable)
         answer = opened.user_query(statement)
     if fmt is Format.TABLE and out is None:
         console.table(

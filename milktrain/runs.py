@@ -21,7 +21,7 @@ from pathlib import Path
 
 import polars as pl
 
-from schemas import durable, locks
+from schemas import durable, fingerprint, locks
 from schemas.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -99,39 +99,43 @@ def read_log(folder: Path) -> list[dict[str, float]]:
         raise DataError(f"{file} is not the log of a run: {error}. Train the run again.") from error
 
 
+#: Columns of every run, in this order, before its settings and metrics.
+IDENTITY = (
+    "run_id", "store", "model", "preset", "split", "setting", "split_seed", "seed", "modalities", "device", "profile", "epochs", "best_epoch",
+    "seconds_per_epoch", "finished_at",
+)  # fmt: skip
+
+
 def frame(folder: Path) -> pl.DataFrame:
-    """One row a run, for SQL: its identity, and its metrics as `<part>_<metric>_<k>`. Empty where there are no runs.
+    """One row a run, for SQL: its identity, its settings, and its metrics as `<part>_<metric>_<k>`. Empty where there are no runs.
+
+    `configuration` names all that shapes a run besides the split and the seed: model, modalities, settings, device, profile. Runs that
+    have it in common are repeats of each other.
 
     Args:
         folder: the folder that holds the run folders.
     """
-    identity = [
-        "run_id",
-        "store",
-        "model",
-        "preset",
-        "split",
-        "setting",
-        "split_seed",
-        "seed",
-        "modalities",
-        "epochs",
-        "best_epoch",
-        "seconds_per_epoch",
-        "finished_at",
-    ]
-    rows = [_row(manifest, identity) for manifest in sorted(folder.glob(f"[!.]*/{MANIFEST}"))]
+    rows = [_row(manifest) for manifest in sorted(folder.glob(f"[!.]*/{MANIFEST}"))]
     rows = [row for row in rows if row]
-    return pl.DataFrame(rows, infer_schema_length=None) if rows else pl.DataFrame(schema=dict.fromkeys(identity, pl.String))
+    return pl.DataFrame(rows, infer_schema_length=None) if rows else pl.DataFrame(schema=dict.fromkeys((*IDENTITY, "configuration"), pl.String))
 
 
-def _row(manifest: Path, identity: list[str]) -> dict[str, object]:
+def _row(manifest: Path) -> dict[str, object]:
     try:
         run = json.loads(manifest.read_text(encoding="utf-8"))
-        row = {name: run.get(name) for name in identity}
+        row = {name: run.get(name) for name in IDENTITY} | {"run_id": manifest.parent.name}  # by which its files are found
+        settings = dict(run.get("config", {}))
+        repeated = [settings | {"seed": None}, *(run.get(name) for name in ("model", "modalities", "device", "profile"))]
+        row["configuration"] = fingerprint.of_value(repeated)[:8]
+        row |= {name: _cell(value) for name, value in settings.items() if name not in row}
         for part, metrics in run["metrics"].items():
             row |= {f"{part}_{name.replace('@', '_')}": float(value) for name, value in metrics.items()}
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         logger.warning("%s is not the record of a run and is left out: %r", manifest, error)
         return {}
     return row
+
+
+def _cell(setting: object) -> object:
+    """A setting as a value of a column; a list is text."""
+    return ",".join(map(str, setting)) if isinstance(setting, list) else setting

@@ -164,9 +164,11 @@ class Store:
         with self._named_errors():
             self._connection.commit()
 
-    def confine(self) -> None:
-        """Bar this connection from every file but its own, for statements that a user wrote."""
+    def confine(self, *, readable: Sequence[Path] = ()) -> None:
+        """Bar this connection from every file but its own and those that are named, for statements that a user wrote."""
         with self._named_errors():
+            if readable:
+                self._connection.sql("SET allowed_paths = $paths", params={"paths": [str(path) for path in readable]})
             self._connection.sql("SET enable_external_access = false")
             self._connection.sql("SET lock_configuration = true")
 
