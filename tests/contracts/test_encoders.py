@@ -5,6 +5,7 @@ Encoders with weights run on tiny models that are made on the spot; the weight-f
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ from media_samples import gradient, tone, write_picture, write_sound, write_wav
 from milkprep import extractors
 from milkprep.decode import DecodeFailure
 from milkprep.encoder import Encoder, EncoderOptions
+from milkprep.newcomers import again
 from schemas import plugins
-from schemas.contracts import AssetStatus, Modality
+from schemas.contracts import AssetStatus, FeatureSet, Modality
 from schemas.errors import BadValue
 
 NAMES = plugins.names("milkprep.extractors")
@@ -187,3 +189,14 @@ def test_any_text_gives_a_vector_or_a_failure(build, text):
         assert not text.strip()
     else:
         assert np.isfinite(encoder.encode([decoded])).all()
+
+
+@pytest.mark.parametrize("options", [{}, {"normalise": True}], ids=["usual", "normalised"])
+def test_what_a_store_says_of_an_encoder_is_enough_to_make_it_again(build, options):
+    """New items are embedded so for a finished run, which knows no more."""
+    made = build(**options)
+    kept = replace(made.identity, parameters=json.loads(json.dumps(made.identity.parameters)))
+    found = again.options_of(FeatureSet(1, made.modality, kept, ""))
+    twin = extractors.resolve(made.modality, kept.encoder).build(found)
+    assert again.differences(kept, replace(twin.identity, parameters=json.loads(json.dumps(twin.identity.parameters)))) == []
+    assert twin.preparation == made.preparation
