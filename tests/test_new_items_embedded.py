@@ -2,14 +2,16 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import planted
 import polars as pl
 import pytest
+import tiny_transformer
 
-from milkprep import demo_catalogue, extract, newcomers, splits
+from milkprep import demo_catalogue, extract, extractors, newcomers, splits
 from milkprep.encoder import EncoderOptions
 from milkprep.newcomers import again
 from milkprep.sources import amazon
@@ -170,20 +172,16 @@ def test_an_encoder_that_makes_other_vectors_here_is_refused(run, tmp_path):
         newcomers.embed(_written(tmp_path, [{"item": "a", "title": "Red scarf"}]), [FeatureSet(1, Modality.TEXT, then, "then")])
 
 
-@pytest.mark.parametrize(
-    ("encoder", "modality", "options"),
-    [
-        ("hashed-ngrams", Modality.TEXT, EncoderOptions()),
-        ("colour-layout", Modality.VISUAL, EncoderOptions(normalise=True, frames=3, frame_choice="scenes")),
-        ("log-mel", Modality.AUDIO, EncoderOptions(normalise=True)),
-    ],
-)
-def test_the_options_of_an_encoder_follow_from_what_its_feature_set_says(encoder, modality, options):
-    from milkprep import extractors
-
-    made = extractors.resolve(modality, encoder).build(options)
-    found = again.options_of(FeatureSet(1, modality, made.identity, ""))
-    assert again.differences(made.identity, extractors.resolve(modality, encoder).build(found).identity) == []
+def test_choices_of_an_encoder_that_were_not_the_usual_ones_are_made_again(tmp_path):
+    chosen = {"pooling": "cls", "prefix": "query: ", "max_length": 9, "weights": str(tiny_transformer.write(tmp_path))}
+    for encoder, modality, options in (
+        ("transformers-text", Modality.TEXT, EncoderOptions(**chosen)),
+        ("colour-layout", Modality.VISUAL, EncoderOptions(frames=3, frame_choice="scenes")),
+    ):
+        made = extractors.resolve(modality, encoder).build(options)
+        found = again.options_of(FeatureSet(1, modality, made.identity, ""))
+        assert again.differences(made.identity, extractors.resolve(modality, encoder).build(found).identity) == []
+        assert again.differences(made.identity, extractors.resolve(modality, encoder).build(replace(found, prefix=None, frames=None)).identity) != []
 
 
 @pytest.fixture(scope="module")
