@@ -67,14 +67,14 @@ class RowAdam(torch.optim.Optimizer):
         for group in self.param_groups:
             for table in group["params"]:
                 if table.grad is not None:
-                    self._move(table, self.state[table], **{name: group[name] for name in ("lr", "betas", "eps")})
+                    self._move(table, table.grad, self.state[table], **{name: group[name] for name in ("lr", "betas", "eps")})
 
-    def _move(self, table: torch.Tensor, state: dict[str, Any], *, lr: float, betas: tuple[float, float], eps: float) -> None:
+    def _move(self, table: torch.Tensor, sparse: torch.Tensor, state: dict[str, Any], *, lr: float, betas: tuple[float, float], eps: float) -> None:
         if not state:
             state |= {"step": 0, "exp_avg": torch.zeros_like(table), "exp_avg_sq": torch.zeros_like(table)}
         state["step"] += 1
-        rows, place = torch.unique(table.grad._indices()[0], return_inverse=True)  # type: ignore[union-attr] # `step` looked
-        gradient = table.new_zeros(len(rows), table.shape[1]).index_add_(0, place, table.grad._values())  # type: ignore[union-attr] # (R, D)
+        rows, place = torch.unique(sparse._indices()[0], return_inverse=True)
+        gradient = table.new_zeros(len(rows), table.shape[1]).index_add_(0, place, sparse._values())  # (R, D)
         mean = state["exp_avg"].index_select(0, rows).lerp_(gradient, 1 - betas[0])
         square = state["exp_avg_sq"].index_select(0, rows).mul_(betas[1]).addcmul_(gradient, gradient, value=1 - betas[1])
         state["exp_avg"].index_copy_(0, rows, mean)

@@ -21,13 +21,20 @@ def _on_path(monkeypatch):
 
 
 @pytest.mark.usefixtures("_on_path")
-def test_the_epoch_benchmark_measures_both_ways(monkeypatch):
+def test_the_epoch_benchmark_measures_both_ways():
     import epoch
 
-    monkeypatch.setattr(epoch, "ROUNDS", 1)
-    monkeypatch.setattr(epoch, "PAIRS", 2_000)
-    found = epoch.measure()
-    assert found["ratio"] == pytest.approx(found["milktrain"] / found["plain"])
+    found = epoch.measure(epoch.Size(300, 200, 2_000, (16, 8)), rounds=1)
+    assert found["times_faster"] == pytest.approx(found["plain"] / found["milktrain"])
+
+
+@pytest.mark.usefixtures("_on_path")
+def test_the_benchmark_of_scale_counts_what_an_interaction_costs():
+    import scale
+
+    found = scale.measure(scale.epoch.Size(3_000, 200, 5_000, (16, 8)))
+    assert 4_000 < found["interactions"] <= 5_000
+    assert found["us_large"] == pytest.approx(found["seconds"] / found["interactions"] * 1e6)
 
 
 @pytest.mark.usefixtures("_on_path")
