@@ -3,6 +3,7 @@
 import planted
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from milkprep import splits
 from milktrain import config, devices, recipe
@@ -74,6 +75,16 @@ def _train(path, folder, *, device, watch=None, **changes):
     return recipe.train(
         path, split="ftmt-0", config=settings, runs_folder=folder, reporter=Silent(), device=device, watch=watch, save_every_s=0.0
     )  # fmt: skip
+
+
+def test_a_forward_pass_of_half_the_precision_trains_weights_of_whole_precision(path, tmp_path, monkeypatch):
+    # It is refused on a processor because it is slow there, not because it could not be computed.
+    monkeypatch.setattr(devices, "choose", lambda name, precision: torch.device("cpu"))
+    half, whole = (_train(path, tmp_path, device="cpu", precision=precision, max_epochs="4") for precision in ("bfloat16", "float32"))
+    weights, others = (load_file(run.folder / "model.safetensors") for run in (half, whole))
+    assert {tensor.dtype for tensor in weights.values()} == {torch.float32}
+    assert not torch.equal(weights["users.weight"], others["users.weight"])
+    torch.testing.assert_close(weights["users.weight"], others["users.weight"], rtol=0, atol=0.05)  # 4 epochs of 6 steps of 0.01 move a weight by 0.2
 
 
 @ON_A_GPU
