@@ -13,6 +13,7 @@ runs/tensorboard/<run id>/   curves, where they were asked for; see `events`
 
 import json
 import logging
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -38,6 +39,7 @@ def writing(folder: Path) -> Iterator[Path]:
     try:
         yield partial
         for file in partial.iterdir():
+            file.chmod(0o644)  # safetensors writes for its owner alone
             durable.sync(file)
         partial.chmod(0o755)
         if folder.exists():
@@ -56,7 +58,7 @@ def unfinished(folder: Path) -> Path:
 
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Have a run to this process alone while the block lasts.
+    """Have a run to this process alone while the block lasts; if it ends well, what killed ones left half-written goes.
 
     Raises:
         DataError: if another process trains it.
@@ -65,6 +67,10 @@ def held(folder: Path) -> Iterator[None]:
     instead = "Wait for it to finish, or train with another seed or other settings."
     with locks.held(folder.with_name(f".{folder.name}.lock"), what=f"the run {folder}", instead=instead, remove=True):
         yield
+        half_written = re.compile(re.escape(f".{folder.name}.") + r"[a-z0-9_]{8}(\.old)?")  # as `writing` names them
+        for left in folder.parent.iterdir():
+            if half_written.fullmatch(left.name):
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def finished(folder: Path, *, fingerprint: str) -> dict[str, object] | None:

@@ -56,3 +56,18 @@ def test_a_held_run_is_refused_before_what_is_there_is_touched(path, tmp_path):
         with pytest.raises(DataError, match="Another process works on the run"):
             _train(path, tmp_path)
     assert {file.name: (file.stat().st_mtime_ns, file.stat().st_ino) for file in run.folder.iterdir()} == before
+
+
+def test_what_a_process_killed_while_writing_left_goes_with_the_next_run_that_ends_well(path, tmp_path):
+    run = _train(path, tmp_path)
+    others = {f".{run.run_id}x.abcdefgh", ".other-12345678.abcdefgh", "other"}
+    for name in (f".{run.run_id}.abcd_123", f".{run.run_id}.abcd_123.old", *others):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "run.json").write_text("{}")
+    _train(path, tmp_path)
+    assert {folder.name for folder in tmp_path.iterdir()} == {run.run_id, *others}
+
+
+def test_every_file_of_a_run_can_be_read_by_others(path, tmp_path):
+    run = _train(path, tmp_path)
+    assert {file.name for file in run.folder.iterdir() if file.stat().st_mode & 0o777 != 0o644} == set()
