@@ -3,7 +3,7 @@
 sweeps/<name>/
     sweep.json          what is searched, where, and how; written first
     trials/0000.json    one trial: its settings, how it ended, its value on each split; complete or not there
-    runs/               the run folders of the trials, judged on validation alone
+    runs/               the run folders of the trials, judged on validation alone; those of the best trial have weights
     best.toml           the settings of the best trial, for `train --config`
 """
 
@@ -20,6 +20,7 @@ from schemas import durable
 from schemas.errors import DataError
 
 SWEEP, TRIALS, RUNS, BEST = "sweep.json", "trials", "runs", "best.toml"
+WEIGHTS = "model.safetensors"  # of a run folder
 Kept = TypeVar("Kept")
 
 

@@ -80,8 +80,9 @@ class Space:
 
     def of(self, settings: Mapping[str, Value]) -> dict[str, Value]:
         """What these settings say of what is varied here; empty where they are outside of the space."""
-        chosen = {each.name: settings[each.name] for each in self.dimensions if each.is_active(settings)}
-        return chosen if all(each.holds(chosen[each.name]) for each in self.dimensions if each.name in chosen) else {}
+        active = [each for each in self.dimensions if each.is_active(settings)]
+        inside = all(each.name in settings and each.holds(settings[each.name]) for each in active)
+        return {each.name: settings[each.name] for each in active} if inside else {}
 
     def as_value(self) -> list[dict[str, object]]:
         """For fingerprints and JSON."""

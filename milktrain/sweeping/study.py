@@ -21,7 +21,7 @@ from milktrain.sweeping.settings_file import as_toml
 from milktrain.sweeping.space import Space, Value
 from schemas import fingerprint, locks
 from schemas.contracts import Modality, Part
-from schemas.errors import BadValue, TrainingDiverged
+from schemas.errors import BadValue, DataError, TrainingDiverged
 from schemas.plugins import check_known
 from schemas.reporting import Progress, Reporter, Silent
 
@@ -111,6 +111,7 @@ def sweep(
     with locks.held(folder / ".lock", what=f"the sweep {folder}", instead="Wait for it to finish, or search with another --seed.", remove=True):
         records.begin(folder, described)
         trials = records.read(folder)
+        _refuse_foreign(trials, plan=plan, folder=folder)
         n_before = len(trials)
         with reporter.progress("sweep", total=n_trials, unit="trials") as progress:
             progress.advance(min(n_before, n_trials))
@@ -119,13 +120,18 @@ def sweep(
                 trial = _try(store_path, settings, plan=plan, before=trials, folder=folder, progress=progress, save_every_s=save_every_s)
                 records.write(trial, folder)
                 trials.append(trial)
+                _keep_best(trials, plan=plan, folder=folder)
                 progress.advance()
         _keep_best(trials, plan=plan, folder=folder)
     return Sweep(folder, tuple(trials), n_before, suggesting.importance(plan.space, trials))
 
 
 def _keep_best(trials: Sequence[Trial], *, plan: Plan, folder: Path) -> None:
+    """Write the settings of the best trial, and delete the weights of all others: a sweep has many runs, and weights can be trained again."""
     for first in records.best(trials)[:1]:
+        kept = {each.run_id for each in first.splits}
+        for run_id in {each.run_id for trial in trials for each in trial.splits} - kept - {""}:
+            (folder / records.RUNS / run_id / records.WEIGHTS).unlink(missing_ok=True)
         remarks = (
             f"The best of {len(trials)} trials of the sweep {folder.name}: trial {first.number}.",
             f"Mean {plan.metric} on validation of {', '.join(plan.splits)}: {first.value:.6f}. Train with it: --config {records.BEST}",
@@ -140,6 +146,12 @@ def _refuse(plan: Plan) -> None:
         raise BadValue(f"{plan.metric} is not measured: the cut-offs are {', '.join(map(str, plan.base.cutoffs))}. Add --set cutoffs=[{cutoff}].")
     if len(set(plan.splits)) < len(plan.splits) or not plan.splits:
         raise BadValue(f"The splits {', '.join(plan.splits)} name one twice, or none. Name each once.")
+
+
+def _refuse_foreign(trials: Sequence[Trial], *, plan: Plan, folder: Path) -> None:
+    for trial in trials:
+        if plan.space.of(trial.settings) != trial.settings:
+            raise DataError(f"Trial {trial.number} in {folder} has settings that this sweep does not try. Delete the folder to begin anew.")
 
 
 def _describe(store_path: Path, plan: Plan) -> dict[str, object]:

@@ -21,6 +21,8 @@ from schemas.reporting import Silent
 from schemas.store import Store
 
 QUICK = {"max_epochs": "4", "evaluate_every": "2", "patience": "100", "batch_size": "256", "dim": "8", "learning_rate": "0.01", "beta": "1"}
+#: A trial whose settings may lie outside of the default space.
+TRIAL = '{"number": 1, "settings": {"beta": BETA}, "state": "complete", "value": 1.0, "splits": []}'
 CHILD = """
 import json, os, signal, sys
 from contextlib import contextmanager
@@ -146,12 +148,19 @@ def test_more_trials_are_added_to_those_there_are(path, alone, tmp_path):
 
 def test_finished_runs_are_not_trained_again(path, alone, tmp_path):
     folder = Path(shutil.copytree(alone.folder, tmp_path / alone.folder.name))
-    before = {file: file.stat().st_mtime_ns for file in folder.rglob("model.safetensors")}
+    before = {file: file.stat().st_mtime_ns for file in folder.rglob("run.json")}
     for record in (folder / records.TRIALS).iterdir():
         record.unlink()
     assert _tried(_sweep(path, tmp_path, 3)) == _tried(alone)
     assert len(before) == 3
-    assert {file: file.stat().st_mtime_ns for file in folder.rglob("model.safetensors")} == before
+    assert {file: file.stat().st_mtime_ns for file in folder.rglob("run.json")} == before
+
+
+def test_weights_are_kept_of_the_best_trial_alone(path, tmp_path):
+    found = _sweep(path, tmp_path, 3, plan("ftmt-0", "ftmt-1"))
+    kept = {file.parent.name for file in found.folder.rglob(records.WEIGHTS)}
+    assert kept == {each.run_id for each in found.best[0].splits}
+    assert len(list(found.folder.rglob("run.json"))) == 6
 
 
 def test_training_with_the_file_of_the_best_gives_the_value_of_the_best(path, alone, tmp_path):
@@ -220,8 +229,10 @@ def test_a_split_named_twice_is_refused(path, tmp_path):
         (records.SWEEP, '{"fingerprint": "of another"}', "holds another sweep"),
         (records.SWEEP, "[", "is no record of a sweep"),
         ("trials/0001.json", '{"number": 1}', r"0001\.json is no record of a sweep"),
+        ("trials/0001.json", TRIAL.replace("BETA", "0.5"), r"Trial 1 in .* has settings that this sweep does not try"),
         ("trials/0001.json", None, "Trials are missing"),
     ],
+    ids=["of another sweep", "cut", "cut trial", "foreign trial", "no trial"],
 )
 def test_damaged_records_are_named(path, alone, tmp_path, file, text, words):
     folder = Path(shutil.copytree(alone.folder, tmp_path / alone.folder.name))
