@@ -147,6 +147,8 @@ def _tell_repeats(console: Console, found: "Repeats", *, as_json: bool) -> None:
         return
     for name, part in parts.items():
         console.table(repeats.table(found, part=part, metrics=SHOWN), title=name)
+    if found.over == "splits":
+        console.say(f"Counts below are of {found.runs[-1].manifest['split']}; other splits have other items and users.")
     for line in [*_of_judging(found.runs[-1]), *found.in_words()]:
         console.say(line)
 
