@@ -1,5 +1,6 @@
 """The command sweep."""
 
+import statistics
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 TRIALS = 20
-SHOWN, COMPARED = 10, 4  # trials in the table of values, and in that of settings
+SHOWN, COMPARED = 10, 2  # trials in the table of values, and in that of settings
 
 
 @app.command(epilog="Example: python cli.py sweep --split ftmt-0 --trials 3 --set max_epochs=4 --set evaluate_every=2 --store tiktok.duckdb")
@@ -99,14 +100,14 @@ def _tell(console: Console, found: "Sweep", plan: "Plan", *, store: Path) -> Non
 
 
 def best_trials(found: "Sweep", plan: "Plan") -> "pl.DataFrame":
-    """A row a trial, best first: its value, that on each split where there are several, its epochs and seconds."""
+    """A row a trial, best first: its value, its standard deviation over the splits where there are several, its epochs and seconds."""
     import polars as pl
 
     several = len(plan.splits) > 1
     rows = [
         {"trial": trial.number, plan.metric: trial.value}
-        | ({each.split: each.value for each in trial.splits} if several else {})
-        | {"epochs": sum(each.epochs for each in trial.splits), "seconds": round(trial.seconds, 1)}
+        | ({"sd over splits": statistics.stdev(each.value for each in trial.splits if each.value is not None)} if several else {})
+        | {"epochs": sum(each.epochs for each in trial.splits), "seconds": f"{trial.seconds:.1f}"}
         for trial in found.best[:SHOWN]
     ]
     return pl.DataFrame(rows, infer_schema_length=None)

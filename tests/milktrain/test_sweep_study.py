@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import shutil
 import signal
 import subprocess
@@ -10,7 +11,9 @@ from pathlib import Path
 
 import planted
 import pytest
+from typer.testing import CliRunner
 
+import cli
 from milkprep import splits
 from milktrain import config, recipe, runs
 from milktrain.sweeping import plot, records, space, study
@@ -269,3 +272,15 @@ def test_a_run_judged_on_validation_alone_does_not_stand_for_one_judged_on_both(
     run = recipe.train(path, split="ftmt-0", config=settings, runs_folder=tmp_path / "runs", reporter=Silent(), again=False)
     assert not run.reused
     assert set(run.manifest["metrics"]) == {"val", "test"}
+
+
+def test_what_is_told_of_a_sweep_fits_a_narrow_terminal(path, tmp_path):
+    names = [argument for name, value in QUICK.items() for argument in ("--set", f"{name}={value}")]
+    line = ["sweep", "--split", "ftmt-0", "--split", "ftmt-1", "--trials", "2", "--store", str(path), "--sweeps", str(tmp_path), *names]
+    result = CliRunner().invoke(cli.app, line, env={"COLUMNS": "80"})
+    assert result.exit_code == 0, result.stderr
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    assert "sd over splits" in result.stdout
+    assert re.search(r"^ +preprocessing +\w+ +\w+ *$", result.stdout, re.MULTILINE)
+    assert "test" not in result.stdout
+    assert re.search(r"train --split ftmt-0 --config \S+/best\.toml --store", result.stderr)
