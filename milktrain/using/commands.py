@@ -31,7 +31,7 @@ Length = Annotated[int, typer.Option("-k", min=1, help="Length of the list.")]
 Device = Annotated[str, typer.Option(help="Where scores are computed: cpu, cuda or auto.")]
 AMONG = "new: items that training did not see; all: these and the others."
 ITEMS = "A file of items that no store has (.jsonl, .csv, .parquet): embedded as the run's own were, scored, ranked. docs/recommending.md says more."
-#: Shown of what a file holds in place of items.
+#: Shown of lines of a file that are no items, and of items that have no score.
 SHOWN_REFUSALS = 10
 
 
@@ -98,6 +98,7 @@ def _recommend_with(embed: "Embed") -> Callable[..., None]:
         if items is None:
             _tell_list(console, recommending.recommend(trained, user, k=k, among=among), as_json=as_json)
             return
+        new_items.check(trained, user)
         new = embed(items, trained.feature_sets, console)
         _tell_new(console, new_items.recommend_new(trained, user, new, k=k), file=items, as_json=as_json)
 
@@ -194,19 +195,22 @@ def _tell_new(console: Console, found: "NewRecommendations", *, file: Path, as_j
     if as_json:
         console.emit(_as_object(found))
         return
-    console.table(_in_words(found.items), title=f"items of {file.name} for {found.user} by {found.run}")
+    scored = found.items.height - found.n_without
+    console.table(_in_words(found.items.head(scored + SHOWN_REFUSALS)), title=f"items of {file.name} for {found.user} by {found.run}")
     console.say(f"above: the share of the catalogue's {found.n_compared} new items that score lower for {found.user}.")
     for line in found.refused[:SHOWN_REFUSALS]:
         console.say(f"{file.name} line {line.line} is no item: {line.reason}.")
     if len(found.refused) > SHOWN_REFUSALS:
         console.say(f"{len(found.refused) - SHOWN_REFUSALS} more lines of {file.name} are no items; --json lists them.")
     if found.n_without:
-        console.say(
-            f"{found.n_without} of {found.n_given} items have no modality that the run uses: nothing is known of them, so they have no score."
-        )
+        console.say(f"{found.n_without} of {found.n_given} items have no modality that the run uses, so they have no score.{_more(found.n_without)}")
     for note in found.notes:
         console.say(note)
     _say_unknown_user(console, found.user, found.n_training)
+
+
+def _more(n: int) -> str:
+    return f" {SHOWN_REFUSALS} of them are shown; --json has all." if n > SHOWN_REFUSALS else ""
 
 
 def _say_without(console: Console, n: int) -> None:

@@ -70,16 +70,14 @@ def recommend_new(trained: Trained, user: str, new: NewItems, *, k: int = 10) ->
         Stale: if the vectors are of other encoders than the run's, or the store is no longer what it was trained on.
     """
     asking.check_k(k)
-    data = trained.data(untouched=True)
-    who = asking.index_of(user, data.user_keys, what="user")
-    n, compared = data.n_items, asking.with_something(asking.new_items(data), data)
-    ready = trained.ready(beside(data, new))
-    if not isinstance(ready.model, Placing):
-        raise DataError(f"{trained.name} is of {trained.record.model}, which knows nothing of items but their numbers. Name a run of milk.")
+    check(trained, user)
+    data, n = trained.catalogue.data, trained.catalogue.data.n_items
+    who, compared = asking.index_of(user, data.user_keys, what="user"), asking.with_something(asking.new_items(data), data)
+    ready = trained.with_new(new, beside)
     behind = torch.arange(n, n + len(new.keys))
     known = asking.with_something(behind, ready.data)
     best, scores = best_for(who, known, ready, k=k) if len(known) else (known, torch.empty(0))
-    others = scores_of(who, compared, ready.scorer).sort().values if len(compared) else torch.empty(0)
+    others = scores_of(who, compared, trained.catalogue.scorer).sort().values if len(compared) else torch.empty(0)
     lower = torch.searchsorted(others, scores.contiguous()) / max(1, len(others))
     part_of = dict(zip(data.item_keys, asking.parts_of(data), strict=True))
     rows = [_row(i - n, rank, score, above, new=new, ready=ready.data, part_of=part_of)
@@ -90,6 +88,18 @@ def recommend_new(trained: Trained, user: str, new: NewItems, *, k: int = 10) ->
         trained.name, user, len(new.keys), len(unknown), len(asking.pairs_of(who, data, parts=[Part.TRAIN])), len(compared),
         pl.DataFrame(rows, schema=SCHEMA, orient="row"), new.refused, new.notes,
     )  # fmt: skip
+
+
+def check(trained: Trained, user: str) -> None:
+    """Refuse what no new items could change, before anybody embeds them.
+
+    Raises:
+        DataError: if the store knows no such user, or the model ranks without looking at content.
+        Stale: if the store is no longer what the run was trained on.
+    """
+    asking.index_of(user, trained.catalogue.data.user_keys, what="user")
+    if not isinstance(trained.catalogue.model, Placing):
+        raise DataError(f"{trained.name} is of {trained.record.model}, which knows nothing of items but their numbers. Name a run of milk.")
 
 
 def beside(data: Bundle, new: NewItems) -> Bundle:

@@ -4,6 +4,7 @@ Promises: nothing is unpickled; the split and the vectors are those that the run
 of the training, to the bit where they are computed on the same kind of device.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +24,7 @@ from milktrain.using.record import Record
 from schemas import feature_sets, fingerprint, plugins, queries
 from schemas.contracts import FeatureSet, Part
 from schemas.errors import DataError, Stale
+from schemas.new_items import NewItems
 from schemas.store import Store
 
 WEIGHTS = "model.safetensors"
@@ -58,6 +60,7 @@ class Trained:
     def __init__(self, folder: Path, *, store: Path, record: Record, device: str = "cpu") -> None:
         self.folder, self.store, self.record = folder, store, record
         self._device = devices.choose(device)
+        self._beside: tuple[NewItems, Ready] | None = None
 
     @property
     def name(self) -> str:
@@ -83,10 +86,14 @@ class Trained:
                 if now is None or now.fingerprint != trained_on.fingerprint:
                     made = f"{trained_on.encoder} ({trained_on.weights})" if trained_on.weights != "none" else trained_on.encoder
                     kept = feature_sets.by_name(opened, trained_on.fingerprint)
-                    again = f"`python cli.py feature-sets --use {kept.feature_set_id} --store {self.store}` shows it again" if kept else "It is gone"
+                    back = (
+                        f"`python cli.py feature-sets --use {kept.feature_set_id} --store {self.store}` shows them again"
+                        if kept
+                        else "Those are gone"
+                    )
                     raise Stale(
                         f"{self.name} was trained on {modality} vectors by {made}, and {self.store} shows "
-                        f"{f'those by {now.identity.encoder}' if now else 'none'} now. {again}; or train again."
+                        f"{f'those by {now.identity.encoder}' if now else 'none'} now. {back}; else train again.{self._elsewhere}"
                     )
             return tuple(shown[modality] for modality in self.record.modality_names)
 
@@ -94,6 +101,17 @@ class Trained:
     def catalogue(self) -> Ready:
         """The model over all items of the store, those outside of its split with what they have."""
         return self.ready(self.data(untouched=True))
+
+    def with_new(self, new: NewItems, put: Callable[[Bundle, NewItems], Bundle]) -> Ready:
+        """The model over all items of the store and new ones behind them; kept for as long as the same ones are asked for.
+
+        Args:
+            new: the new items.
+            put: makes one of both.
+        """
+        if self._beside is None or self._beside[0] is not new:
+            self._beside = new, self.ready(put(self.data(untouched=True), new))
+        return self._beside[1]
 
     @cached_property
     def titles(self) -> pl.Series:
@@ -116,16 +134,25 @@ class Trained:
         read = bundle.read(self.store, split=split or self.record.split, modalities=self.record.modality_names, untouched=untouched)
         if split in (None, self.record.split) and read.split.fingerprint != self.record.split_fingerprint:
             raise Stale(
-                f"Split {self.record.split!r} of {self.store} is not the one that {self.name} was trained on: it was built again, or this is another "
-                "store. Name the store of the run with --store, or train again."
+                f"Split {self.record.split!r} of {self.store} is not the one that {self.name} was trained on: it was built again since. "
+                f"Train again.{self._elsewhere}"
             )
         for each, contents in zip(read.feature_sets, read.contents, strict=True):
             if self.record.feature_sets[each.modality].contents != contents:
                 raise Stale(
                     f"The {each.modality} vectors of {self.store} are of other content than {self.name} was trained on: extraction went on since, or "
-                    "content changed. Train again."
+                    f"content changed. Train again.{self._elsewhere}"
                 )
         return read
+
+    @property
+    def _elsewhere(self) -> str:
+        """A hint, where the store is perhaps the wrong one."""
+        return (
+            ""
+            if self.store.name == self.record.store
+            else f" The run names {self.record.store!r} as its store: is that the one to name with --store?"
+        )
 
     def ready(self, data: Bundle) -> Ready:
         """The model for some data; its features are used up.
