@@ -15,7 +15,7 @@ from schemas.new_items import NewItems, NewVectors
 from schemas.reporting import Silent
 from schemas.store import Store
 
-QUICK = {"max_epochs": "30", "batch_size": "128", "learning_rate": "0.01", "dim": "16", "beta": "1"}
+QUICK = {"max_epochs": "12", "batch_size": "128", "learning_rate": "0.03", "dim": "16", "beta": "1"}
 THEMES = 4
 
 
@@ -164,9 +164,9 @@ def _given(run, rows):
 ALL = ("visual", "text", "audio")
 
 
-@pytest.mark.parametrize("imputation", ["mean", "learned_map", "nearest", "token", "average_present"])
+@pytest.mark.parametrize("imputation", ["learned_map", "nearest", "token"])
 def test_an_item_given_anew_scores_as_the_one_in_the_store_whatever_it_lacks(path, imputation):
-    run = _run(path, imputation=imputation, max_epochs="2")
+    run = _run(path, imputation=imputation, max_epochs="1")
     found = new_items.recommend_new(run, "u3", _given(run, {"again": (5, ALL), "half": (3, ("text",))}), k=2)
     scores = dict(zip(found.items["item"], found.items["score"], strict=True))
     stored = {row["item"]: row["score"] for row in recommending.recommend(run, "u3", k=200, among=Among.ALL).items.to_dicts()}

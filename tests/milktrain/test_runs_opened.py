@@ -18,7 +18,7 @@ from schemas.errors import BadValue, DataError, SplitMissing, Stale, UnknownName
 from schemas.reporting import Silent
 from schemas.store import Store
 
-QUICK = {"max_epochs": "3", "batch_size": "256", "learning_rate": "0.01", "dim": "8", "evaluate_every": "1"}
+QUICK = {"max_epochs": "2", "batch_size": "256", "learning_rate": "0.01", "dim": "8", "evaluate_every": "1"}
 
 
 @pytest.fixture(scope="module")
