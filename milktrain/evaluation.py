@@ -22,11 +22,13 @@ class Evaluation:
         per_user: `user_idx`, `n_relevant`, and a Float32 column `<metric>@<k>` each.
         means: mean over the users of each metric, and of all lists together `coverage@<k>` and `gini@<k>`.
         n_candidates: items that were ranked.
+        lists: what was measured.
     """
 
     per_user: pl.DataFrame
     means: dict[str, float]
     n_candidates: int
+    lists: ranking.Ranking
 
 
 def evaluate(
@@ -55,4 +57,4 @@ def evaluate(
     of_lists = {
         f"{name}@{k}": measure(ranked.top, n_candidates=len(candidates), k=k) for k in sorted(cutoffs) for name, measure in metrics.OF_LISTS.items()
     }
-    return Evaluation(per_user, dict(zip(names, means, strict=True)) | of_lists, len(candidates))
+    return Evaluation(per_user, dict(zip(names, means, strict=True)) | of_lists, len(candidates), ranked)

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import polars as pl
 import torch
 from torch import nn
 
-from milktrain import bundle, checkpoint, content, devices, events, manifest, protocol, ranking, runs, sampling
+from milktrain import bundle, checkpoint, content, devices, events, groups, manifest, protocol, ranking, runs, sampling
 from milktrain.bundle import Bundle
 from milktrain.config import TrainConfig
 from milktrain.evaluation import Evaluation, evaluate
@@ -94,7 +95,8 @@ def train(
         left_out = int((~_has_negative(data, config)).sum())
         record = known | manifest.outcome(data, how=how, judged=judged, n_without_negative=left_out, seconds=time.perf_counter() - started)
         replaced = folder.exists()
-        _write(folder, scorer, how, judged, record)
+        by_group = pl.concat(groups.frame(data, part, evaluation.lists, cutoffs=config.cutoffs) for part, evaluation in judged.items())
+        _write(folder, scorer, how, judged, by_group, record)
         unfinished.remove()
         return Run(folder.name, folder, replaced, record, resumed_at=how.resumed_at if how else 0)
 
@@ -111,8 +113,11 @@ def _trained(
     return scorer, _fit(scorer, data, config=config, generators=generators, reporter=reporter, around=around, memory=memory)
 
 
-def _write(folder: Path, scorer: Scorer, how: Fit | None, judged: dict[Part, Evaluation], record: dict[str, object]) -> None:
+def _write(
+    folder: Path, scorer: Scorer, how: Fit | None, judged: dict[Part, Evaluation], by_group: pl.DataFrame, record: dict[str, object]
+) -> None:  # fmt: skip
     with runs.writing(folder) as partial:
+        by_group.write_parquet(partial / groups.FILE)
         for part, evaluation in judged.items():
             evaluation.per_user.write_parquet(partial / f"users_{part}.parquet")
         runs.write_log(how.log if how else [], partial / "log.jsonl")

@@ -4,6 +4,7 @@ runs/<run id>/
     run.json             what was run, on what, how it went, every metric; written last
     users_val.parquet    metrics of each validation user
     users_test.parquet   metrics of each test user
+    groups.parquet       metrics of both parts by missing modalities and by activity of the user; see `groups`
     log.jsonl            one line an epoch
     model.safetensors    the state that was best on validation, for models that learn
 runs/.<run id>.unfinished/   what a run under way, or one that was killed, goes on from; see `checkpoint`

@@ -65,7 +65,8 @@ def test_another_seed_is_another_run(path, tmp_path):
 
 def test_a_run_folder_holds_what_it_says(path, tmp_path):
     run = _train(path, tmp_path)
-    assert {file.name for file in run.folder.iterdir()} == {"run.json", "log.jsonl", "model.safetensors", "users_val.parquet", "users_test.parquet"}
+    users_and_groups = {"users_val.parquet", "users_test.parquet", "groups.parquet"}
+    assert {file.name for file in run.folder.iterdir()} == {"run.json", "log.jsonl", "model.safetensors"} | users_and_groups
     manifest = json.loads((run.folder / "run.json").read_text())
     assert manifest["protocol"]["candidates"].startswith("all new items")
     for part in ("val", "test"):
