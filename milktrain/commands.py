@@ -85,19 +85,30 @@ def train(
 
 
 @app.command(epilog="Example: python cli.py runs --store tiktok.duckdb")
-def runs(ctx: typer.Context, store: StorePath = DEFAULT_STORE, folder: RunsFolder = None, as_json: AsJson = False) -> None:
-    """List finished runs with their metrics."""
+def runs(
+    ctx: typer.Context,
+    store: StorePath = DEFAULT_STORE,
+    folder: RunsFolder = None,
+    sort: Annotated[str | None, typer.Option(help="Column to sort by, greatest first: a setting or a metric, e.g. test_recall_20.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List finished runs with their metrics. docs/runs.md has questions to them in SQL."""
     from milktrain import runs as run_folders
+    from schemas.plugins import check_known
 
     console: Console = ctx.obj
     place = folder or store.parent / "runs"
     if not place.is_dir():
         raise BadValue(f"There is no folder of runs at {place}. Name one with --runs, or the store they lie beside with --store.")
     frame = run_folders.frame(place)
+    if sort:
+        check_known(sort, frame.columns, what="column of runs")
+        frame = frame.sort(sort, descending=True, nulls_last=True, maintain_order=True)
     if as_json:
         console.emit(frame.to_dicts())
         return
-    console.table(frame.select(column for column in LISTED if column in frame.columns), title=f"{frame.height} runs in {place}")
+    shown = dict.fromkeys((*LISTED, *([sort] if sort else [])))
+    console.table(frame.select(column for column in shown if column in frame.columns), title=f"{frame.height} runs in {place}")
 
 
 def remarks(run: "Run") -> list[str]:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
+import cli
 from milktrain import config, run_tables, runs
 from schemas.errors import BadValue, DataError, QueryError, StoreError
 from schemas.store import Store
@@ -143,3 +145,13 @@ def test_a_path_that_would_be_a_pattern_is_refused(ask, folder):
     assert ask("SELECT count(*) AS n FROM runs", odd).item() == 3
     with pytest.raises(BadValue, match="takes for a pattern"):
         ask("SELECT count(*) FROM run_users", odd)
+
+
+def test_runs_are_listed_by_a_column_the_greatest_first(folder):
+    result = CliRunner().invoke(cli.app, ["runs", "--runs", str(folder), "--sort", "test_ndcg_20", "--json"])
+    assert [row["run_id"] for row in json.loads(result.stdout)] == ["a", "b", "c"]  # .5, .5 in the order of names, .25
+    result = CliRunner().invoke(cli.app, ["runs", "--runs", str(folder), "--sort", "beta"])
+    rows = [line.split() for line in result.stdout.splitlines()]
+    assert [(row[0], row[-1]) for row in rows if row and row[0] in ("a", "b", "c")] == [("a", "50.0000"), ("b", "50.0000"), ("c", "7.0000")]
+    result = CliRunner().invoke(cli.app, ["runs", "--runs", str(folder), "--sort", "test_ndgc_20"])
+    assert (result.exit_code, "Did you mean 'test_ndcg_20'" in result.stderr) == (2, True)

@@ -284,3 +284,14 @@ def test_what_is_told_of_a_sweep_fits_a_narrow_terminal(path, tmp_path):
     assert re.search(r"^ +preprocessing +\w+ +\w+ *$", result.stdout, re.MULTILINE)
     assert "test" not in result.stdout
     assert re.search(r"train --split ftmt-0 --config \S+/best\.toml --store", result.stderr)
+
+
+def test_the_python_of_the_page_runs(path, tmp_path, monkeypatch):
+    shutil.copy(path, tmp_path / "tiktok.duckdb")
+    monkeypatch.chdir(tmp_path)
+    page = (Path(cli.__file__).parent / "docs" / "sweeps.md").read_text()
+    code = re.search(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)[1]
+    names = {}
+    exec(code.replace('"60"', '"2"').replace("n_trials=20", "n_trials=1"), names)
+    assert config.load(file=names["found"].folder / "best.toml").beta == names["best"].settings["beta"] == 50
+    assert 0 < names["best"].value <= 1
