@@ -1,33 +1,19 @@
 """A disk that fills up during an extraction: one clear error, a whole store, and the next run goes on from there."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
+import full_disk
 import pytest
 from small_catalogue import query, tables, violations, write_catalogue
 
-ROOT = Path(__file__).parents[2]
-#: Runs the command line with files that may not grow beyond a number of bytes: what a full disk does, as far as a process can tell.
-LIMITED = """
-import resource, sys
-resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)
-sys.argv = ['cli.py', *sys.argv[2:]]
-import cli
-cli.main()
-"""
 FULL = "cannot be written to: File too large. Make room on its disk and run the same command again; what was stored before is whole."
 N_ITEMS = 5000  # five pages
 TEXTS = [(f"title {item}", "word " * (item % 20)) for item in range(N_ITEMS)]
 
 
-def extracted(path: Path, *, most_bytes: int = 1 << 40) -> tuple[int, str]:
-    """Exit code and what was said; it is stopped after a minute or two."""
-    command = [sys.executable, "-c", LIMITED, str(most_bytes), "extract", "--modality", "text", "--encoder", "hashed-ngrams", "--store", str(path)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, env=environment, check=False)
-    return done.returncode, done.stderr
+def extracted(path: Path, **limit: int) -> tuple[int, str]:
+    """Exit code and what was said."""
+    return full_disk.command_line("extract", "--modality", "text", "--encoder", "hashed-ngrams", "--store", path, **limit)
 
 
 @pytest.fixture(scope="module")

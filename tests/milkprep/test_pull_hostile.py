@@ -1,12 +1,11 @@
 """Inputs and places that stand in the way of a pull: each ends in one clear error and exit code, and the store is as it was before."""
 
 import os
-import subprocess
-import sys
 import zipfile
 from contextlib import contextmanager
 from pathlib import Path
 
+import full_disk
 import own_folders
 import pytest
 from raw_files import metadata, pull_amazon, review, table, write_lines
@@ -19,22 +18,11 @@ from schemas.reporting import Silent
 ROOT = Path(__file__).parents[2]
 ITEMS = [metadata(f"I{n}", title=f"Title {n}") for n in range(300)]
 REVIEWS = [review(f"U{n}", f"I{n % 300}") for n in range(6000)]
-#: Runs the command line with files that may not grow beyond a number of bytes: what a full disk does, as far as a process can tell.
-LIMITED = """
-import resource, sys
-resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)
-sys.argv = ['cli.py', *sys.argv[2:]]
-import cli
-cli.main()
-"""
 
 
-def command_line(place: Path, *arguments: object, most_bytes: int = 1 << 40) -> tuple[int, str]:
-    """Exit code and what was said; it is stopped after a minute."""
-    command = [sys.executable, "-c", LIMITED, str(most_bytes), "pull", *map(str, arguments)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=60, env=environment, check=False)
-    return done.returncode, done.stderr
+def command_line(place: Path, *arguments: object, most_bytes: int = full_disk.UNLIMITED) -> tuple[int, str]:
+    """Exit code of a pull and what it said."""
+    return full_disk.command_line("pull", *arguments, most_bytes=most_bytes, place=place)
 
 
 @pytest.fixture

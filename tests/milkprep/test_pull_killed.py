@@ -1,77 +1,40 @@
 """A pull killed at any moment and started again ends with the very tables of one that was left alone."""
 
-import os
 import shutil
-import signal
-import subprocess
-import sys
 import time
-from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
+import killing
 import numpy as np
 import own_folders
 import pytest
 from raw_files import metadata, review, table, write_lines
 
 N_USERS, N_ITEMS = 400, 300
-#: Kills of each source and way at random moments, and processes that are being made ready beside the one that runs.
-KILLS, AHEAD = 10, 2
+#: Kills of each source and way at random moments.
+KILLS = 10
 TABLES = ("users", "items", "interactions", "assets", "rejects")
-#: Pulls once it is told to; says when it is ready, and when all but the record of the pull is written in its transaction.
-CHILD = """
-import sys, time
+#: Pulls, and says when all but the record of the pull is written in its transaction.
+SCRIPT = """
 from pathlib import Path
+from killing import announced, say
 from milkprep.pull import catalogue
 from milkprep.sources import amazon
 from milkprep.sources import folder as own
 from schemas.reporting import Silent
 
-folder, pause, core, digest = Path(sys.argv[1]), float(sys.argv[3]), int(sys.argv[4]), catalogue.catalogue_fingerprint
-store = folder / sys.argv[2]
-
-def announced(store):
-    print("inside the transaction", flush=True)
-    time.sleep(pause)  # a kill comes now
-    return digest(store)
-
-catalogue.catalogue_fingerprint = announced
-print("ready", flush=True)
-sys.stdin.readline()
-files = {"metadata": folder / "m.json.gz", "reviews": folder / "r.json.gz"}
-if sys.argv[5] == "amazon":
-    report = amazon.pull(store, **files, core=core, replace=True, reporter=Silent())
-else:
-    report = own.pull(store, folder=folder / "shop", core=core, replace=True, reporter=Silent())
-print(report.changed, flush=True)
+def run(folder, store, source="amazon", core=3, pause=0.0):
+    announced(catalogue, "catalogue_fingerprint", "inside the transaction", pause=pause)
+    files = {"metadata": Path(folder, "m.json.gz"), "reviews": Path(folder, "r.json.gz")} if source == "amazon" else {"folder": Path(folder, "shop")}
+    pull = amazon.pull if source == "amazon" else own.pull
+    say(pull(Path(folder, store), **files, core=core, replace=True, reporter=Silent()).changed)
 """
 
 
-def prepare(folder: Path, store: str, *, pause: float = 0, core: int = 3, source: str = "amazon") -> subprocess.Popen[str]:
-    """A process that has imported everything and waits for its start."""
-    command = [sys.executable, "-c", CHILD, str(folder), store, str(pause), str(core), source]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, **pipes, cwd=Path(__file__).parents[2], env={**os.environ, "OMP_NUM_THREADS": "1"})
-
-
-def let_go(child: subprocess.Popen[str]) -> subprocess.Popen[str]:
-    assert child.stdout.readline() == "ready\n"
-    child.stdin.write("go\n")
-    child.stdin.flush()
-    return child
-
-
-def start(folder: Path, store: str, **how: float | str) -> subprocess.Popen[str]:
-    return let_go(prepare(folder, store, **how))
-
-
-def finished(child: subprocess.Popen[str]) -> bool:
-    """Whether a run that was left to end changed anything."""
-    said, _ = child.communicate(timeout=60)
-    assert child.returncode == 0
-    return said.split()[-1] == "True"
+@pytest.fixture(scope="module")
+def runs():
+    with killing.runs(SCRIPT) as runs:
+        yield runs
 
 
 def contents(folder: Path, store: str) -> dict[str, list[tuple[object, ...]]]:
@@ -105,18 +68,6 @@ def write_shop(shop: Path, items: list[bytes], pairs: np.ndarray) -> None:
     own_folders.media(shop, *(f"{place}{n}.png" for n in range(0, len(items), 4) for place in ("pics/", "images/I")))
 
 
-@contextmanager
-def waiting(folder: Path, store: str, source: str) -> Iterator[deque[subprocess.Popen[str]]]:
-    """Processes that wait for their start, as many as `AHEAD`; a reader takes one and puts another in its place."""
-    children = deque(prepare(folder, store, source=source) for _ in range(AHEAD))
-    try:
-        yield children
-    finally:
-        for child in children:
-            child.kill()
-            child.communicate()
-
-
 def leave(folder: Path, store: str) -> None:
     """Take a store away, and whatever a killed process left beside it."""
     for path in folder.glob(f"{store}*"):
@@ -125,52 +76,42 @@ def leave(folder: Path, store: str) -> None:
 
 @pytest.mark.parametrize("source", ["amazon", "folder"])
 @pytest.mark.parametrize("replacing", [False, True], ids=["into a new store", "in place of another pull"])
-def test_killed_at_random_moments_it_ends_as_if_it_had_been_left_alone(raw, replacing, source):
+def test_killed_at_random_moments_it_ends_as_if_it_had_been_left_alone(raw, runs, replacing, source):
     generator, store, n_killed = np.random.default_rng(7 + replacing), "killed.duckdb", 0
     if replacing:
-        assert finished(start(raw, "before.duckdb", core=0, source=source))
+        assert runs.finish(raw, "before.duckdb", source, 0) == ["True"]
         shutil.copy(raw / "before.duckdb", raw / store)
-    alone = prepare(raw, "alone.duckdb", source=source)
     started = time.monotonic()
-    assert finished(let_go(alone))
+    assert runs.finish(raw, "alone.duckdb", source) == ["True"]
     longest = time.monotonic() - started
-    with waiting(raw, store, source) as children:
-        while n_killed < KILLS:
-            child = let_go(children.popleft())
-            children.append(prepare(raw, store, source=source))
-            time.sleep(generator.uniform(0, longest))
-            child.kill()
-            child.communicate()
-            n_killed += child.returncode == -signal.SIGKILL
-            if child.returncode == 0:  # too late: begin anew, and be quicker
-                leave(raw, store)
-                if replacing:
-                    shutil.copy(raw / "before.duckdb", raw / store)
-                longest *= 0.7
-            elif replacing:
+    while n_killed < KILLS:
+        if runs.kill_at(raw, store, source, after_s=generator.uniform(0, longest)):
+            n_killed += 1
+            if replacing:
                 assert fingerprint(raw, store) in (fingerprint(raw, "before.duckdb"), fingerprint(raw, "alone.duckdb"))
-    finished(start(raw, store, source=source))
+        else:  # too late: begin anew, and be quicker
+            leave(raw, store)
+            if replacing:
+                shutil.copy(raw / "before.duckdb", raw / store)
+            longest *= 0.7
+    runs.finish(raw, store, source)
     assert contents(raw, store) == contents(raw, "alone.duckdb")
     assert {path.name for path in raw.iterdir()} - {"before.duckdb"} == {"m.json.gz", "r.json.gz", "shop", "alone.duckdb", store}
 
 
-def test_what_a_killed_process_left_beside_the_store_disturbs_nothing_and_goes(raw):
-    assert finished(start(raw, "alone.duckdb"))
+def test_what_a_killed_process_left_beside_the_store_disturbs_nothing_and_goes(raw, runs):
+    assert runs.finish(raw, "alone.duckdb") == ["True"]
     left = raw / "killed.duckdb.tmp"
     left.mkdir()
     (left / "duckdb_temp_storage_DEFAULT-0.tmp").write_bytes(b"left over" * 1000)
-    assert finished(start(raw, "killed.duckdb"))
+    assert runs.finish(raw, "killed.duckdb") == ["True"]
     assert not left.exists()
     assert contents(raw, "killed.duckdb") == contents(raw, "alone.duckdb")
 
 
-def test_killed_inside_its_transaction_it_leaves_nothing_and_can_be_repeated(raw):
-    assert finished(start(raw, "alone.duckdb"))
-    child = start(raw, "killed.duckdb", pause=60)
-    assert child.stdout.readline() == "inside the transaction\n"
-    child.kill()
-    child.communicate()
-    assert child.returncode == -signal.SIGKILL
+def test_killed_inside_its_transaction_it_leaves_nothing_and_can_be_repeated(raw, runs):
+    assert runs.finish(raw, "alone.duckdb") == ["True"]
+    runs.kill(raw, "killed.duckdb", "amazon", 3, 60.0, word="inside the transaction")
     assert {name: rows for name, rows in contents(raw, "killed.duckdb").items() if rows} == {}
-    assert finished(start(raw, "killed.duckdb"))
+    assert runs.finish(raw, "killed.duckdb") == ["True"]
     assert contents(raw, "killed.duckdb") == contents(raw, "alone.duckdb")
