@@ -12,6 +12,8 @@ from schemas.errors import BadValue
 from schemas.reporting import Console
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from milktrain.recipe import Run
     from milktrain.repeats import Repeats
 
@@ -33,6 +35,7 @@ PROFILES = (
     "What is ranked: milk, all new items together as in the authors' code; test-only, those of the judged part; "
     "all-items, every item of the split, the user's training items masked."
 )
+GROUPS = "Show test metrics by what the items miss and by how active the users are, too; they are in the run folder in any case."
 SHOWN = ("recall", "ndcg")
 LISTED_CUTOFF = 20
 LISTED = ("run_id", "store", "modalities", "best_epoch", "val_ndcg_10", "test_recall_20", "test_ndcg_20")
@@ -53,6 +56,7 @@ def train(
     profile: Annotated[Profile, typer.Option(help=PROFILES)] = Profile.MILK,
     eval_memory: Annotated[int, typer.Option(min=1, help="MB for the scores of a chunk when ranking; it changes no metric.")] = 128,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 and so on, or auto for a GPU where there is one.")] = "cpu",
+    by_group: Annotated[bool, typer.Option("--groups", help=GROUPS)] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write curves too, to the folder `tensorboard` beside the run.")] = False,
     runs: RunsFolder = None,
     as_json: AsJson = False,
@@ -68,6 +72,8 @@ def train(
     chosen = settings.load(preset, file=config, changes=changes_of(changes or []) | ({} if seed is None else {"seed": str(seed)}))
     names = repeats.matching(store, split)
     repeated = seeds is not None or len(names) > 1
+    if repeated and by_group:
+        raise BadValue("--groups shows one run. Of several, ask `python cli.py sql` for run_groups, see docs/evaluation.md.")
     one = partial(
         recipe.train, store, model=model, modalities=modalities_of(modalities), profile=profile, eval_memory=eval_memory << 20, device=device,
         tensorboard=tensorboard, runs_folder=runs or store.parent / "runs", again=not repeated,
@@ -77,9 +83,11 @@ def train(
         return
     run = one(split=names[0], config=chosen, reporter=console)
     if as_json:
-        console.emit(summary(run))
+        console.emit(summary(run) | ({"groups": groups_of(run).to_dicts()} if by_group else {}))
         return
     tell(console, {model: metrics_of(run)}, title=f"{model} on {names[0]}")
+    if by_group:
+        console.table(groups_of(run), title="test, by group")
     for line in remarks(run):
         console.say(line)
 
@@ -162,6 +170,15 @@ def _tell_repeats(console: Console, found: "Repeats", *, as_json: bool) -> None:
         console.say(f"Counts below are of {found.runs[-1].manifest['split']}; other splits have other items and users.")
     for line in [*_of_judging(found.runs[-1]), *found.in_words()]:
         console.say(line)
+
+
+def groups_of(run: "Run") -> "pl.DataFrame":
+    """Test metrics by what the items miss and by how active the users are, for people."""
+    from milktrain import runs
+
+    found = runs.read_groups(run.folder)
+    shown = [name for name in found.columns if name.partition("@")[0] in SHOWN]
+    return found.filter(part="test").select("by", "group", "n_users", "n_items", "n_relevant", *shown)
 
 
 def summary(run: "Run") -> dict[str, object]:

@@ -19,7 +19,6 @@ from schemas.contracts import Part
 
 #: Groups of users by their training interactions.
 N_BINS = 3
-FILE = "groups.parquet"
 
 
 @dataclass(frozen=True, slots=True)

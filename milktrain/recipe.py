@@ -117,7 +117,7 @@ def _write(
     folder: Path, scorer: Scorer, how: Fit | None, judged: dict[Part, Evaluation], by_group: pl.DataFrame, record: dict[str, object]
 ) -> None:  # fmt: skip
     with runs.writing(folder) as partial:
-        by_group.write_parquet(partial / groups.FILE)
+        by_group.write_parquet(partial / runs.GROUPS)
         for part, evaluation in judged.items():
             evaluation.per_user.write_parquet(partial / f"users_{part}.parquet")
         runs.write_log(how.log if how else [], partial / "log.jsonl")

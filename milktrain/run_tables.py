@@ -2,6 +2,7 @@
 
     runs         a row a run: its identity, every setting, its metrics as `<part>_<metric>_<k>`; see `runs.frame`
     run_users    a row a run, part and user: the metrics of each user; read from the run folders as far as a statement needs them
+    run_groups   a row a run, part and group of items or users: metrics of the group; see `groups`
     run_epochs   a row a run and epoch: losses, seconds, and validation where it was looked at
 
 Those that a statement does not name are not read.
@@ -22,6 +23,7 @@ from schemas.store import Store
 #: What DuckDB would take for a pattern in the path of a file.
 PATTERN = "*?["
 NO_USERS = {"run_id": pl.String, "part": pl.String, "user_idx": pl.Int64, "n_relevant": pl.Int64}
+NO_GROUPS = {"run_id": pl.String, "part": pl.String, "by": pl.String, "group": pl.String, "n_users": pl.Int64}
 NO_EPOCHS = {"run_id": pl.String, "epoch": pl.Int64, "seconds": pl.Float64, "loss": pl.Float64}
 
 
@@ -47,6 +49,8 @@ def shown(store: Store, folder: Path, *, statement: str) -> Iterator[list[Path]]
         stack.enter_context(store.registered("runs", listed))
         if "run_epochs" in asked:
             stack.enter_context(store.registered("run_epochs", _epochs(folder, listed)))
+        if "run_groups" in asked:
+            stack.enter_context(store.registered("run_groups", _groups(folder, listed)))
         yield _show_users(store, folder, listed, stack) if "run_users" in asked else []
 
 
@@ -73,3 +77,13 @@ def _epochs(folder: Path, listed: pl.DataFrame) -> pl.DataFrame:
         for row in runs.read_log(folder / run_id)
     ]
     return pl.DataFrame(rows, infer_schema_length=None) if rows else pl.DataFrame(schema=NO_EPOCHS)
+
+
+def _groups(folder: Path, listed: pl.DataFrame) -> pl.DataFrame:
+    """All groups of the runs that have them; those of older runs are not there."""
+    found = [
+        runs.read_groups(folder / run_id).select(pl.lit(run_id).alias("run_id"), pl.all().name.replace("@", "_", literal=True))
+        for run_id in listed["run_id"]
+        if (folder / run_id / runs.GROUPS).is_file()
+    ]
+    return pl.concat(found, how="diagonal") if found else pl.DataFrame(schema=NO_GROUPS)

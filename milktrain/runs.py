@@ -29,6 +29,7 @@ from schemas.errors import DataError
 logger = logging.getLogger(__name__)
 
 MANIFEST = "run.json"
+GROUPS = "groups.parquet"
 
 
 @contextmanager
@@ -104,6 +105,19 @@ def read_log(folder: Path) -> list[dict[str, float]]:
         return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     except (OSError, ValueError) as error:
         raise DataError(f"{file} is not the log of a run: {error}. Train the run again.") from error
+
+
+def read_groups(folder: Path) -> pl.DataFrame:
+    """The metrics of a finished run by group, see `groups.frame`.
+
+    Raises:
+        DataError: if they are not there or damaged.
+    """
+    file = folder / GROUPS
+    try:
+        return pl.read_parquet(file)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise DataError(f"{file} does not hold the groups of a run: {error}. Train the run again.") from error
 
 
 #: Columns of every run, in this order, before its settings and metrics.

@@ -47,6 +47,7 @@ MISTAKES = {
     "a folder that is no run": (["recommend", "--run", "WORK/own_catalogue", "--user", "3", "--store", "READY"], 2, "holds no run.json"),
     "a list among none": (["similar", "--run", "x", "--item", "3", "--among", "old", "--store", "READY"], 2, "'old' is not one of 'new', 'all'"),
     "a list of no length": (["recommend", "--run", "x", "--user", "3", "-k", "0", "--store", "READY"], 2, "Invalid value for '-k'"),
+    "groups of several runs": (["train", "--split", "ftft-0", "--store", "READY", "--seeds", "2", "--groups"], 2, "--groups shows one run"),
     "no cut-offs": (["train", "--split", "ftft-0", "--store", "READY", "--set", "cutoffs=[]"], 2, "cutoffs"),
     "SQL that writes": (["sql", "DROP TABLE items", "--store", "READY"], 1, "Only one SELECT"),
     "SQL that reads another file": (["sql", "SELECT * FROM read_text('/etc/hostname')", "--store", "READY"], 1, "disabled by configuration"),

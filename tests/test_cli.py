@@ -154,7 +154,9 @@ def test_a_split_of_one_modality_says_that_nothing_can_be_lost_and_training_that
 
 
 def test_train_says_what_was_ranked_masked_and_left_out(ready):
-    said = run("train", "--split", "ftft-0", "--store", ready, "--model", "random-order", "--profile", "all-items", "--eval-memory", "1").stderr
+    said = run("train", "--split", "ftft-0", "--store", ready, "--model", "random-order", "--profile", "all-items", "--eval-memory", "1", "--groups")
+    assert "user_interactions" in said.stdout
+    said = said.stderr
     assert "all items of the split" in said
     assert "Masked: the user's training items" in said
     assert "Ties: random order of ids, seed" in said

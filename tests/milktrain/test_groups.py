@@ -1,5 +1,6 @@
 """Results by group: worked by hand, against a plain count, and in the folder of a run."""
 
+import json
 import math
 from types import SimpleNamespace
 
@@ -12,9 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from milkprep import splits
-from milktrain import bundle, config, groups, ranking, recipe
+from milktrain import bundle, config, groups, ranking, recipe, run_tables
 from schemas.contracts import Part, Setting
+from schemas.errors import DataError
 from schemas.reporting import Silent
+from schemas.store import Store
+
+QUESTION = 'SELECT run_id, "group", n_users, recall_20 FROM run_groups WHERE part = \'test\' AND "by" = \'n_missing\' ORDER BY "group"'
 
 
 def _split(available, *, test, train, n_users, modalities=("visual", "text", "audio")):
@@ -138,3 +143,24 @@ def test_a_run_keeps_its_groups_and_the_whole_is_what_it_recorded(tmp_path):
         counts = {str(n): int((lost == n).sum()) for n in lost.unique().tolist()}
         assert dict(mine.filter(by="n_missing").select("group", "n_relevant").rows()) == counts
         assert len(counts) > 1
+    with Store(path, mode="read") as store, run_tables.shown(store, tmp_path / "runs", statement=QUESTION) as readable:
+        store.confine(readable=readable)
+        answer = store.user_query(QUESTION)
+    mine = found.filter(part="test", by="n_missing")
+    assert answer.rows() == mine.select(pl.lit(run.run_id), "group", "n_users", "recall@20").rows()
+
+
+def test_sql_over_groups_leaves_out_runs_that_have_none_and_names_what_is_damaged(tmp_path):
+    path = planted.fill(tmp_path / "planted.duckdb")
+    folder = tmp_path / "runs" / "old"
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text(json.dumps({"run_id": "old", "metrics": {}}))
+    with Store(path, mode="read") as store:
+        with run_tables.shown(store, tmp_path / "runs", statement="FROM run_groups"):
+            assert store.user_query("SELECT count(*) AS n FROM run_groups").item() == 0
+        (folder / "groups.parquet").write_bytes(b"PAR1 cut")
+        with (
+            pytest.raises(DataError, match="does not hold the groups of a run"),
+            run_tables.shown(store, tmp_path / "runs", statement="FROM run_groups"),
+        ):
+            pass
