@@ -127,10 +127,9 @@ def similar(
     if as_json:
         console.emit(_as_object(found))
         return
-    console.table(_in_words(found.items), title=f"items near {found.item}{f' ({found.title})' if found.title else ''} by {found.run}")
+    _show(console, found.items, title=f"items near {found.item}{f' ({found.title})' if found.title else ''} by {found.run}")
     console.say(f"{found.item} is placed by its {', '.join(found.used)}; {found.n_candidates} items were compared, by cosine in the run's space.")
     _say_without(console, found.n_without)
-    _say_lost(console, found.items)
 
 
 def _opened(run: str, *, store: Path | None, runs: Path | None, device: str) -> "Trained":
@@ -183,12 +182,11 @@ def _tell_list(console: Console, found: "Recommendations", *, as_json: bool) -> 
     if as_json:
         console.emit(_as_object(found))
         return
-    console.table(_in_words(found.items), title=f"{found.among} items for {found.user} by {found.run}")
+    _show(console, found.items, title=f"{found.among} items for {found.user} by {found.run}")
     masked = f", {found.n_masked} that the user had in training are masked" if found.among is Among.ALL else ""
     console.say(f"{found.n_candidates} items were ranked{masked}.")
     _say_without(console, found.n_without)
     _say_unknown_user(console, found.user, found.n_training)
-    _say_lost(console, found.items)
 
 
 def _tell_new(console: Console, found: "NewRecommendations", *, file: Path, as_json: bool) -> None:
@@ -196,7 +194,7 @@ def _tell_new(console: Console, found: "NewRecommendations", *, file: Path, as_j
         console.emit(_as_object(found))
         return
     scored = found.items.height - found.n_without
-    console.table(_in_words(found.items.head(scored + SHOWN_REFUSALS)), title=f"items of {file.name} for {found.user} by {found.run}")
+    _show(console, found.items.head(scored + SHOWN_REFUSALS), title=f"items of {file.name} for {found.user} by {found.run}")
     console.say(f"above: the share of the catalogue's {found.n_compared} new items that score lower for {found.user}.")
     for line in found.refused[:SHOWN_REFUSALS]:
         console.say(f"{file.name} line {line.line} is no item: {line.reason}.")
@@ -223,26 +221,13 @@ def _say_unknown_user(console: Console, user: str, n_training: int) -> None:
         console.say(f"{user} has no interaction in training, so the run knows nothing of their taste: this list is as good as chance.")
 
 
-def _say_lost(console: Console, items: "pl.DataFrame") -> None:
-    if items["lost"].list.len().sum():
-        console.say("lost: the split takes this modality away, so that the run scores the item without it.")
+def _show(console: Console, items: "pl.DataFrame", *, title: str) -> None:
+    from milktrain.using import telling
 
-
-def _in_words(items: "pl.DataFrame") -> "pl.DataFrame":
-    """The list for a terminal: several words in one cell, reasons beside what they are for, no column that says nothing."""
-    import polars as pl
-
-    words = [name for name in ("used", "missing", "lost", "reasons") if name in items.columns]
-    shown = items.with_columns(pl.col(name).list.join("; " if name == "reasons" else ", ") for name in words)
-    shown = shown.with_columns(pl.col("used").replace("", "nothing"))
-    if "had" in shown.columns:
-        shown = shown.with_columns(had=pl.when("had").then(pl.lit("yes")).otherwise(pl.lit("")))
-    empty = [
-        name
-        for name in ("title", "lost", "missing", "reasons", "catalogue", "had")
-        if name in shown.columns and not (shown[name].fill_null("") != "").any()
-    ]
-    return shown.drop(empty)
+    for name, frame in telling.tables(items, title=title):
+        console.table(frame, title=name)
+    if used := telling.all_used(items):
+        console.say(f"{', '.join(used)} {'speaks' if len(used) == 1 else 'speak'} for every item of the list.")
 
 
 def _as_object(found: "Recommendations | NewRecommendations | Similar") -> dict[str, object]:
