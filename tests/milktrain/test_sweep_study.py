@@ -117,11 +117,12 @@ def test_validation_interactions_do_steer_it(path, alone, tmp_path):
         store.run(
             "DELETE FROM interactions WHERE user_idx < 30 AND item_idx IN (SELECT item_idx FROM split_items WHERE split_id = 1 AND part = 'val')"
         )
-    assert _tried(_sweep(other, tmp_path / "sweeps", 3)) != _tried(alone)
+    found = _sweep(other, tmp_path / "sweeps", 1)
+    assert found.trials[0].settings == alone.trials[0].settings
+    assert found.trials[0].value != alone.trials[0].value
 
 
-def test_the_same_search_finds_the_same_and_another_seed_something_else(path, alone, tmp_path):
-    assert _tried(_sweep(path, tmp_path, 3)) == _tried(alone)
+def test_another_seed_is_another_search(path, alone, tmp_path):
     other = _sweep(path, tmp_path, 2, plan(seed=1))
     assert other.folder.name != alone.folder.name
     assert other.trials[0].settings == alone.trials[0].settings  # both begin where all start from
@@ -143,10 +144,10 @@ def test_a_search_killed_in_the_middle_of_runs_ends_as_if_left_alone(path, alone
 
 def test_more_trials_are_added_to_those_there_are(path, alone, tmp_path):
     first = _sweep(path, tmp_path, 1)
-    found = _sweep(path, tmp_path, 3)
+    found = _sweep(path, tmp_path, 2)
     assert (len(first.trials), found.n_before) == (1, 1)
-    assert _tried(found) == _tried(alone)
-    assert _tried(_sweep(path, tmp_path, 2)) == _tried(alone)  # nothing is taken away
+    assert _tried(found) == _tried(alone)[:2]
+    assert _tried(_sweep(path, tmp_path, 1)) == _tried(alone)[:2]  # nothing is taken away
 
 
 def test_finished_runs_are_not_trained_again(path, alone, tmp_path):
@@ -159,11 +160,10 @@ def test_finished_runs_are_not_trained_again(path, alone, tmp_path):
     assert {file: file.stat().st_mtime_ns for file in folder.rglob("run.json")} == before
 
 
-def test_weights_are_kept_of_the_best_trial_alone(path, tmp_path):
-    found = _sweep(path, tmp_path, 3, plan("ftmt-0", "ftmt-1"))
-    kept = {file.parent.name for file in found.folder.rglob(records.WEIGHTS)}
-    assert kept == {each.run_id for each in found.best[0].splits}
-    assert len(list(found.folder.rglob("run.json"))) == 6
+def test_weights_are_kept_of_the_best_trial_alone(alone):
+    kept = {file.parent.name for file in alone.folder.rglob(records.WEIGHTS)}
+    assert kept == {each.run_id for each in alone.best[0].splits}
+    assert len(list(alone.folder.rglob("run.json"))) == 3
 
 
 def test_training_with_the_file_of_the_best_gives_the_value_of_the_best(path, alone, tmp_path):
@@ -276,12 +276,12 @@ def test_a_run_judged_on_validation_alone_does_not_stand_for_one_judged_on_both(
 
 def test_what_is_told_of_a_sweep_fits_a_narrow_terminal(path, tmp_path):
     names = [argument for name, value in QUICK.items() for argument in ("--set", f"{name}={value}")]
-    line = ["sweep", "--split", "ftmt-0", "--split", "ftmt-1", "--trials", "2", "--store", str(path), "--sweeps", str(tmp_path), *names]
+    line = ["sweep", "--split", "ftmt-0", "--split", "ftmt-1", "--trials", "1", "--store", str(path), "--sweeps", str(tmp_path), *names]
     result = CliRunner().invoke(cli.app, line, env={"COLUMNS": "80"})
     assert result.exit_code == 0, result.stderr
     assert max(map(len, result.stdout.splitlines())) <= 80
     assert "sd over splits" in result.stdout
-    assert re.search(r"^ +preprocessing +\w+ +\w+ *$", result.stdout, re.MULTILINE)
+    assert re.search(r"^ +preprocessing +row_l2 *$", result.stdout, re.MULTILINE)
     assert "test" not in result.stdout
     assert re.search(r"train --split ftmt-0 --config \S+/best\.toml --store", result.stderr)
 
