@@ -169,7 +169,7 @@ def sql(
     out: Annotated[Path | None, typer.Option(help="Write to this file rather than stdout; needed for parquet on a terminal.")] = None,
     runs: training.RunsFolder = None,
 ) -> None:
-    """Answer a question to the store with SQL. Finished runs are the tables `runs`, `run_users` and `run_epochs`, see docs/runs.md."""
+    """Answer a question to the store with SQL. Finished runs are the tables `runs`, `run_users`, `run_groups`, `run_epochs`: docs/runs.md."""
     from milktrain import run_tables
     from schemas.store import Store
 

@@ -30,6 +30,8 @@ def _run(folder, name, *, users, split="ftmt-0", log=((1, 0.5), (2, 0.25)), **ch
     table = {"user_idx": range(len(users)), "n_relevant": [1] * len(users), "ndcg@20": users, "recall@20": users}
     frame = pl.DataFrame(table, schema_overrides={"ndcg@20": pl.Float32})
     frame.write_parquet(place / "users_test.parquet")
+    groups = {"part": ["test"] * 2, "by": ["n_missing"] * 2, "group": ["0", "1"], "n_relevant": [10, 20], "recall@20": [0.5, users[0]]}
+    pl.DataFrame(groups).write_parquet(place / "groups.parquet")
     runs.write_log([{"epoch": epoch, "loss": 1 / epoch, "seconds": 1.0, "val_ndcg@10": value} for epoch, value in log], place / "log.jsonl")
 
 
@@ -97,6 +99,8 @@ def test_the_questions_of_the_page_are_answered(ask, folder):
     repeated, alone = answers[0].select("runs", "ndcg_20", "sd_ndcg").rows()  # a and b: 0.5 twice; c alone: 0.25
     assert (repeated[0], alone[0], alone[2]) == (2, 1, None)
     assert repeated[1:] == pytest.approx((0.5, 0.0))
+    missing = answers[-1].filter(pl.col("runs") == 2).select("n_missing", "recall_20", "interactions").rows()
+    assert missing == [("0", 0.5, 20), ("1", 0.75, 40)]  # of a and b: the mean of 1 and .5 where one is missing
     pairs = {(row["one"], row["other"]): row for row in answers[2].to_dicts()}
     assert set(pairs) == {("a", "b"), ("a", "c"), ("b", "c")}
     assert (pairs["a", "c"]["better"], pairs["a", "c"]["worse"], pairs["a", "c"]["users"]) == (2, 1, 3)  # gains 1, .5, -.75
