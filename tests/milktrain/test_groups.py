@@ -2,6 +2,8 @@
 
 import json
 import math
+import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,12 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from milkprep import splits
-from milktrain import bundle, config, groups, ranking, recipe, run_tables
+from milktrain import bundle, config, groups, ranking, recipe, run_tables, runs
 from schemas.contracts import Part, Setting
 from schemas.errors import DataError
 from schemas.reporting import Silent
 from schemas.store import Store
 
+PAGE = Path(__file__).parents[2] / "docs" / "evaluation.md"
 QUESTION = 'SELECT run_id, "group", n_users, recall_20 FROM run_groups WHERE part = \'test\' AND "by" = \'n_missing\' ORDER BY "group"'
 
 
@@ -128,10 +131,25 @@ def test_recall_in_a_group_is_what_a_plain_count_gives(seed):
         assert found.filter(by=by)["n_relevant"].sum() == len(test)
 
 
-def test_a_run_keeps_its_groups_and_the_whole_is_what_it_recorded(tmp_path):
-    path = planted.fill(tmp_path / "planted.duckdb")
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    path = planted.fill(tmp_path_factory.mktemp("groups") / "planted.duckdb")
     splits.build(path, setting=Setting.FTMT, seed=0)
-    run = recipe.train(path, split="ftmt-0", config=config.load(), runs_folder=tmp_path / "runs", reporter=Silent(), model="random-order")
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(path):
+    return recipe.train(path, split="ftmt-0", config=config.load(), runs_folder=path.parent / "runs", reporter=Silent(), model="random-order")
+
+
+def _ask(path, statement):
+    with Store(path, mode="read") as store, run_tables.shown(store, path.parent / "runs", statement=statement) as readable:
+        store.confine(readable=readable)
+        return store.user_query(statement)
+
+
+def test_a_run_keeps_its_groups_and_the_whole_is_what_it_recorded(path, run):
     found = pl.read_parquet(run.folder / "groups.parquet")
     data = bundle.read(path, split="ftmt-0")
     for part in (Part.VAL, Part.TEST):
@@ -143,15 +161,19 @@ def test_a_run_keeps_its_groups_and_the_whole_is_what_it_recorded(tmp_path):
         counts = {str(n): int((lost == n).sum()) for n in lost.unique().tolist()}
         assert dict(mine.filter(by="n_missing").select("group", "n_relevant").rows()) == counts
         assert len(counts) > 1
-    with Store(path, mode="read") as store, run_tables.shown(store, tmp_path / "runs", statement=QUESTION) as readable:
-        store.confine(readable=readable)
-        answer = store.user_query(QUESTION)
+    answer = _ask(path, QUESTION)
     mine = found.filter(part="test", by="n_missing")
     assert answer.rows() == mine.select(pl.lit(run.run_id), "group", "n_users", "recall@20").rows()
 
 
-def test_sql_over_groups_leaves_out_runs_that_have_none_and_names_what_is_damaged(tmp_path):
-    path = planted.fill(tmp_path / "planted.duckdb")
+def test_the_questions_of_the_page_are_answered(path, run):
+    by_missing, by_activity = (_ask(path, text) for text in re.findall(r"^```sql\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL))
+    found = runs.read_groups(run.folder).filter(part="test", by="n_missing")
+    assert by_missing.select("missing", "users", "recall_20").rows() == found.select("group", "n_users", "recall@20").rows()
+    assert by_activity["users"].sum() == run.manifest["n_users"]["test"]
+
+
+def test_sql_over_groups_leaves_out_runs_that_have_none_and_names_what_is_damaged(path, tmp_path):
     folder = tmp_path / "runs" / "old"
     folder.mkdir(parents=True)
     (folder / "run.json").write_text(json.dumps({"run_id": "old", "metrics": {}}))
