@@ -52,6 +52,9 @@ def evaluate(
     split: Annotated[str | None, typer.Option(help="Another split of the same store; the run's own when not given.")] = None,
     profile: Annotated[Profile | None, typer.Option(help=PROFILES)] = None,
     eval_memory: Annotated[int, typer.Option(min=1, help="MB for the scores of a chunk when ranking; it changes no metric.")] = 128,
+    by_group: Annotated[
+        bool, typer.Option("--groups", help="Show test metrics by what the items miss and by how active the users are, too.")
+    ] = False,
     store: RunStore = None,
     runs: RunsFolder = None,
     device: Device = "cpu",
@@ -67,9 +70,12 @@ def evaluate(
     trained = _opened(run, store=store, runs=runs, device=device)
     found = judging.judge(trained, split=split, profile=profile, memory=eval_memory << 20)
     if as_json:
-        console.emit(_of_judgement(found))
+        console.emit(_of_judgement(found) | ({"groups": found.by_group.to_dicts()} if by_group else {}))
         return
     console.table(_metrics(found), title=f"{found.run} on {found.split}")
+    if by_group:
+        for part in found.parts:
+            console.table(_groups(found, part), title=f"{part}, by group")
     for line in _remarks(found):
         console.say(line)
 
@@ -147,6 +153,12 @@ def _metrics(found: "Judgement") -> "pl.DataFrame":
         for part, judged in found.parts.items()
     ]
     return pl.DataFrame(rows)
+
+
+def _groups(found: "Judgement", part: str) -> "pl.DataFrame":
+    """Of one part, at the longest list: all that fits a terminal."""
+    longest = max(int(name.partition("@")[2]) for name in found.by_group.columns if "@" in name)
+    return found.by_group.filter(part=part).select("by", "group", "n_users", "n_items", *(f"{name}@{longest}" for name in SHOWN))
 
 
 def _remarks(found: "Judgement") -> list[str]:

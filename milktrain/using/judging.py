@@ -4,18 +4,18 @@ On another split the model knows what it knew: features are scaled and holes fil
 trained on. What another split calls new and the run was trained on is not new to it: such items are left out and counted.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import polars as pl
 import torch
 from torch import Tensor
 
-from milktrain import protocol, ranking
+from milktrain import groups, protocol, ranking
 from milktrain.bundle import Bundle
 from milktrain.evaluation import Evaluation, evaluate
 from milktrain.profiles import Profile
-from milktrain.recommender import Scorer
-from milktrain.using.trained import Trained
+from milktrain.using.trained import Ready, Trained
 from schemas.contracts import Part
 from schemas.errors import DataError
 
@@ -48,6 +48,7 @@ class Judgement:
         profile: how it was judged.
         protocol: the same in words.
         parts: metrics by part; a part that nothing new is left of has none.
+        by_group: metrics by what the items miss and by how active the users are, see `groups.frame`.
         left_out: by part.
         reproduced: whether these are the numbers that the run recorded, to the bit; None where it recorded no such numbers.
     """
@@ -58,6 +59,7 @@ class Judgement:
     profile: Profile
     protocol: Mapping[str, str]
     parts: Mapping[Part, Evaluation]
+    by_group: pl.DataFrame
     left_out: Mapping[Part, LeftOut]
     reproduced: bool | None
 
@@ -84,10 +86,11 @@ def judge(trained: Trained, *, split: str | None = None, profile: Profile | None
     judged = [part for part in JUDGED if len(data.pairs[part])]
     if not judged:
         raise DataError(f"{trained.name} was trained on every new item of split {split!r}, so none of them is new to it. Judge it on another split.")
-    scorer = trained.ready(data).scorer
-    parts = {part: _evaluated(data, part, scorer=scorer, trained=trained, profile=profile, memory=memory) for part in judged}
+    ready = trained.ready(data)
+    parts = {part: _evaluated(ready, part, cutoffs=trained.config.cutoffs, profile=profile, memory=memory) for part in judged}
+    by_group = pl.concat(groups.frame(data, part, found.lists, cutoffs=trained.config.cutoffs) for part, found in parts.items())
     reproduced = _is_as_recorded(parts, trained) if own and profile is trained.record.profile else None
-    return Judgement(trained.name, split or trained.record.split, own, profile, protocol.words(profile), parts, left_out, reproduced)
+    return Judgement(trained.name, split or trained.record.split, own, profile, protocol.words(profile), parts, by_group, left_out, reproduced)
 
 
 def as_known_to(mine: Bundle, theirs: Bundle) -> tuple[Bundle, dict[Part, LeftOut]]:
@@ -113,9 +116,11 @@ def as_known_to(mine: Bundle, theirs: Bundle) -> tuple[Bundle, dict[Part, LeftOu
     return replace(mine, split=theirs.split, items=items, pairs=pairs), left_out
 
 
-def _evaluated(data: Bundle, part: Part, *, scorer: Scorer, trained: Trained, profile: Profile, memory: int) -> Evaluation:
-    pool = protocol.pool(data, part, profile=profile)
-    return evaluate(scorer, pairs=data.pairs[part], candidates=pool.candidates, masked=pool.masked, cutoffs=trained.config.cutoffs, memory=memory)
+def _evaluated(ready: Ready, part: Part, *, cutoffs: Sequence[int], profile: Profile, memory: int) -> Evaluation:
+    pool = protocol.pool(ready.data, part, profile=profile)
+    return evaluate(
+        ready.model, pairs=ready.data.pairs[part], candidates=pool.candidates, masked=pool.masked, cutoffs=cutoffs, memory=memory, device=ready.device
+    )
 
 
 def _is_as_recorded(parts: Mapping[Part, Evaluation], trained: Trained) -> bool | None:

@@ -39,12 +39,14 @@ class Ready:
         content: what the model knows of them.
         scorer: the model, in main memory's terms wherever it lies.
         model: the model itself.
+        device: where it lies.
     """
 
     data: Bundle
     content: Content
     scorer: Scorer
     model: Scorer
+    device: torch.device
 
 
 class Trained:
@@ -166,10 +168,12 @@ class Trained:
         content = devices.content_on(self._device, recipe.content_of(data, self.config))
         task = Task(content, data.n_users, data.pairs[Part.TRAIN])
         model: Scorer = plugins.load(recipe.MODELS, self.record.model).build(task, self.config, generator=Generators.seeded(self.config.seed).weights)
+        where = torch.device("cpu")  # of models that learn nothing
         if isinstance(model, nn.Module):
             self._restore(model)
-            model.to(self._device).eval()
-        return Ready(data, content, OnDevice(model, self._device), model)
+            where = self._device
+            model.to(where).eval()
+        return Ready(data, content, OnDevice(model, where), model, where)
 
     def _restore(self, model: nn.Module) -> None:
         file = self.folder / WEIGHTS
