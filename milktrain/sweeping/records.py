@@ -109,7 +109,7 @@ def read(folder: Path) -> list[Trial]:
     Raises:
         DataError: if a file is damaged, or one is missing between others.
     """
-    trials = [_read(file, Trial) for file in sorted((folder / TRIALS).glob("[0-9]*.json"))]
+    trials = [_read(file, Trial) for file in sorted((folder / TRIALS).glob("[0-9]*.json"), key=_place)]
     if [trial.number for trial in trials] != list(range(len(trials))):
         raise DataError(f"Trials are missing in {folder / TRIALS}. Delete those after the gap, and run the same command again.")
     return trials
@@ -119,6 +119,11 @@ def best(trials: Sequence[Trial]) -> list[Trial]:
     """Complete trials, best first; of equals the first."""
     complete = [trial for trial in trials if trial.value is not None]
     return sorted(complete, key=lambda trial: (-(trial.value or 0.0), trial.number))
+
+
+def _place(file: Path) -> tuple[int, str]:
+    """By number, of however many digits."""
+    return len(file.stem), file.stem
 
 
 def _write(file: Path, value: object) -> None:

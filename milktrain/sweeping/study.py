@@ -172,6 +172,7 @@ def _describe(store_path: Path, plan: Plan) -> dict[str, object]:
         "part": Part.VAL.value,
         "seed": plan.seed,
         "prune": plan.prune,
+        "device": kind,
         "modalities": None if plan.modalities is None else [each.value for each in plan.modalities],
         "space": plan.space.as_value(),
         "base": plan.base.model_dump(mode="json"),

@@ -1,5 +1,8 @@
 """A space of settings, as a file says it: what is taken, and every mistake told at once."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from milktrain import config
@@ -92,3 +95,9 @@ def test_all_mistakes_are_told_at_once(tmp_path):
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(BadValue, match=r"nowhere\.toml cannot be read"):
         space.load(tmp_path / "nowhere.toml", base=BASE)
+
+
+def test_the_space_of_the_page_can_be_searched(tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "sweeps.md").read_text()
+    found = _load(tmp_path, re.search(r"^```toml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)[1])
+    assert [each.name for each in found.dimensions] == ["learning_rate", "dim", "imputation", "neighbours"]

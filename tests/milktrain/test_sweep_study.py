@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import planted
@@ -186,6 +187,37 @@ def test_what_is_below_the_median_is_pruned_and_leaves_nothing_unfinished(path, 
     assert not list(tmp_path.rglob("*.unfinished"))
 
 
+class Interrupting(Silent):
+    """A reporter that ends everything at the n-th remark."""
+
+    def __init__(self, n):
+        self.left = n
+
+    @contextmanager
+    def progress(self, label, *, total, unit):
+        yield self
+
+    def advance(self, n=1):
+        pass
+
+    def note(self, text):
+        self.left -= 1
+        if not self.left:
+            raise KeyboardInterrupt
+
+
+def test_a_trial_interrupted_before_it_is_pruned_is_pruned_as_if_left_alone(path, tmp_path, monkeypatch):
+    monkeypatch.setattr(study, "FEWEST_TO_PRUNE", 1)
+    slow = _one_setting(tmp_path, "[learning_rate]\nchoices = [0.01, 1e-6]")
+    planned = plan(seed=3, prune=True, space_file=slow, patience=2)
+    with pytest.raises(KeyboardInterrupt):  # at the second look of the second trial, which is pruned there
+        study.sweep(path, plan=planned, n_trials=2, sweeps_folder=tmp_path / "cut", reporter=Interrupting(4))
+    found = _sweep(path, tmp_path / "cut", 2, planned)
+    assert found.n_before == 1
+    assert found.trials[1].state is State.PRUNED
+    assert _tried(found) == _tried(_sweep(path, tmp_path / "alone", 2, planned))
+
+
 def test_nothing_is_pruned_unless_asked(path, tmp_path, monkeypatch):
     monkeypatch.setattr(study, "FEWEST_TO_PRUNE", 1)
     slow = _one_setting(tmp_path, "[learning_rate]\nchoices = [0.01, 1e-6]")
@@ -245,6 +277,14 @@ def test_damaged_records_are_named(path, alone, tmp_path, file, text, words):
         (folder / file).write_text(text)
     with pytest.raises(DataError, match=words):
         _sweep(path, tmp_path, 3)
+
+
+def test_trials_are_in_order_however_many_there_are(tmp_path):
+    (tmp_path / records.TRIALS).mkdir()
+    for number in range(9_998, 10_002):
+        records.write(records.Trial(number, {}, State.DIVERGED, None, []), tmp_path)
+    names = [file.name for file in sorted((tmp_path / records.TRIALS).iterdir(), key=records._place)]
+    assert names == ["9998.json", "9999.json", "10000.json", "10001.json"]
 
 
 def test_a_sweep_is_drawn_into_a_file_that_is_whole(alone, tmp_path):
