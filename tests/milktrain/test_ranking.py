@@ -99,7 +99,9 @@ def test_a_gpu_gives_the_order_that_a_processor_gives():
     pairs = torch.tensor([[u, u] for u in range(50)])
     masked = torch.tensor([[u, i] for u in range(50) for i in range(100, 200)])
     here, there = _Table(table), _Table(table.cuda())
-    lists = [ranking.rank(model, pairs=pairs, candidates=torch.arange(3000), k=20, masked=masked, memory=2**20) for model in (here, there)]
+    places = {torch.device("cpu"): here, torch.device("cuda"): there}
+    how = {"pairs": pairs, "candidates": torch.arange(3000), "k": 20, "masked": masked, "memory": 2**20}
+    lists = [ranking.rank(model, device=device, **how) for device, model in places.items()]
     assert torch.equal(lists[0].top, lists[1].top)
     assert torch.equal(lists[0].hits, lists[1].hits)
 
