@@ -91,7 +91,8 @@ def train(
         unfinished = checkpoint.Unfinished(runs.unfinished(folder), run=str(known["fingerprint"]))
         around = Surroundings(where, unfinished, save_every_s, events.everyone(watch, curves))
         scorer, how = _trained(data, model=model, config=config, reporter=reporter, around=around, memory=eval_memory)
-        judged = {part: _judged(scorer, data, part, profile=profile, config=config, memory=eval_memory, device=where) for part in parts}
+        lies = where if isinstance(scorer, nn.Module) else ranking.PROCESSOR
+        judged = {part: _judged(scorer, data, part, profile=profile, config=config, memory=eval_memory, device=lies) for part in parts}
         left_out = int((~_has_negative(data, config)).sum())
         record = known | manifest.outcome(data, how=how, judged=judged, n_without_negative=left_out, seconds=time.perf_counter() - started)
         replaced = folder.exists()

@@ -91,3 +91,12 @@ def test_memory_and_profile_leave_the_weights_alone_and_memory_the_metrics_too(p
 def test_too_little_memory_is_refused(path, tmp_path):
     with pytest.raises(BadValue, match="1MB is the least"):
         _train(path, tmp_path, eval_memory=1000)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA GPU here")
+@pytest.mark.parametrize("model", ["milk", "popularity", "random-order"])
+@pytest.mark.parametrize("profile", Profile)
+def test_every_model_is_judged_on_a_gpu_by_every_profile(path, tmp_path, model, profile):
+    here, there = (_train(path, tmp_path / device, model=model, profile=profile, device=device) for device in ("cpu", "cuda"))
+    metrics = [run.manifest["metrics"]["test"]["recall@20"] for run in (here, there)]
+    assert metrics[0] == pytest.approx(metrics[1], abs=0.1 if model == "milk" else 1e-6)
