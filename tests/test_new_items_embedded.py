@@ -9,6 +9,8 @@ import planted
 import polars as pl
 import pytest
 import tiny_transformer
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from media_samples import gradient, tone, write_picture, write_wav
 
 from milkprep import extract, extractors, newcomers, splits
@@ -136,6 +138,23 @@ def test_files_elsewhere_absent_damaged_or_at_an_address_are_missing_with_a_reas
     assert reasons["broken"]
     assert np.isnan(new.vectors[Modality.VISUAL].matrix).all()
     assert any("1 items name content by address" in note for note in new.notes)
+
+
+SCALARS = st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=8)
+VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3), max_leaves=4)
+RECORDS = st.dictionaries(st.sampled_from(["item", "title", "description", "image", "audio", "video", "categories", "x"]), VALUES)
+TEXTS = st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\n"), max_size=20)
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(lines=st.lists(RECORDS.map(json.dumps) | TEXTS, min_size=1, max_size=6))
+def test_every_line_of_a_file_is_an_item_or_is_told_why_not(tmp_path, lines):
+    file = tmp_path / "any.jsonl"
+    file.write_text("".join(f"{line}\n" for line in [*lines, '{"item": "surely"}']), newline="", encoding="utf-8")
+    new = newcomers.embed(file, [])
+    assert len(new.keys) + len(new.refused) == len(lines) + 1
+    assert len(set(new.keys)) == len(new.keys)
+    assert "surely" in new.keys
 
 
 @pytest.mark.parametrize(

@@ -29,22 +29,30 @@ def read(found: Read, feature_set: FeatureSet) -> NewVectors:
         SourceError: if the table is damaged.
     """
     name, width, n = column_of(feature_set.modality), feature_set.identity.width, found.items.height
-    matrix, reasons = np.full((n, width), np.nan, dtype=np.float32), [f"no {name}"] * n
-    place = dict(zip(found.items["line"], found.items["item_idx"], strict=True))
-    kept: list[str | None] = list(reasons)
+    matrix = np.full((n, width), np.nan, dtype=np.float32)
+    reasons: list[str | None] = [f"no {name}"] * n
     for batch in tables.read(found.table, columns=[name], lists=[name]) if name in found.table.columns else ():
-        numbers = batch.frame[name].list.eval(pl.element().cast(pl.Float32, strict=False))
-        for line, values in zip(batch.frame[LINE], numbers, strict=True):
-            if line in place and len(values):
-                kept[place[line]] = _refusal(values, width=width, name=name)
-                if kept[place[line]] is None:
-                    matrix[place[line]] = values.to_numpy()
-    return NewVectors(feature_set.fingerprint, matrix, kept)
+        here = batch.frame.join(found.items.select("item_idx", pl.col("line").alias(LINE)), on=LINE)
+        numbers = pl.col(name).list.eval(pl.element().cast(pl.Float32, strict=False))
+        judged = _judged(here.with_columns(vector=numbers), name=name, width=width)
+        for item, reason in judged.filter(pl.col("reason") != "").select("item_idx", "reason").iter_rows():
+            reasons[item] = reason
+        usable = judged.filter(pl.col("reason") == "")
+        if usable.height:
+            matrix[usable["item_idx"].to_numpy()] = usable["vector"].explode().to_numpy().reshape(-1, width)
+        for item in usable["item_idx"]:
+            reasons[item] = None
+    return NewVectors(feature_set.fingerprint, matrix, reasons)
 
 
-def _refusal(values: pl.Series, *, width: int, name: str) -> str | None:
-    if len(values) != width:
-        return f"its {name} has {len(values)} numbers, the run's have {width}"
-    if values.null_count() or not values.is_finite().all():
-        return f"its {name} holds what is no finite number"
-    return f"its {name} is all zeros" if not (values != 0).any() else None
+def _judged(rows: pl.DataFrame, *, name: str, width: int) -> pl.DataFrame:
+    """Rows that hold anything, with the `reason` why their vector cannot be used; empty where it can."""
+    vector = pl.col("vector")
+    finite = vector.list.eval(pl.element().is_finite().fill_null(False)).list.all()
+    reason = (
+        pl.when(vector.list.len() != width).then(pl.format(f"its {name} has {{}} numbers, the run's have {width}", vector.list.len()))
+        .when(~finite).then(pl.lit(f"its {name} holds what is no finite number"))
+        .when(~vector.list.eval(pl.element() != 0).list.any()).then(pl.lit(f"its {name} is all zeros"))
+        .otherwise(pl.lit(""))
+    )  # fmt: skip
+    return rows.filter(vector.list.len() > 0).with_columns(reason.alias("reason"))

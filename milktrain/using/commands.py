@@ -52,9 +52,8 @@ def evaluate(
     split: Annotated[str | None, typer.Option(help="Another split of the same store; the run's own when not given.")] = None,
     profile: Annotated[Profile | None, typer.Option(help=PROFILES)] = None,
     eval_memory: Annotated[int, typer.Option(min=1, help="MB for the scores of a chunk when ranking; it changes no metric.")] = 128,
-    by_group: Annotated[
-        bool, typer.Option("--groups", help="Show test metrics by what the items miss and by how active the users are, too.")
-    ] = False,
+    by_group: Annotated[bool, typer.Option("--groups", help="Show metrics by what items miss and by how active users are, too.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Also write metrics of each user and by group, as Parquet, into this new folder.")] = None,
     store: RunStore = None,
     runs: RunsFolder = None,
     device: Device = "cpu",
@@ -69,6 +68,8 @@ def evaluate(
     console: Console = ctx.obj
     trained = _opened(run, store=store, runs=runs, device=device)
     found = judging.judge(trained, split=split, profile=profile, memory=eval_memory << 20)
+    if out:
+        judging.write(found, out)
     if as_json:
         console.emit(_of_judgement(found) | ({"groups": found.by_group.to_dicts()} if by_group else {}))
         return
@@ -76,7 +77,7 @@ def evaluate(
     if by_group:
         for part in found.parts:
             console.table(_groups(found, part), title=f"{part}, by group")
-    for line in _remarks(found):
+    for line in _remarks(found) + ([f"Metrics of each user and by group: {out}."] if out else []):
         console.say(line)
 
 

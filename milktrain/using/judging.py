@@ -6,18 +6,19 @@ trained on. What another split calls new and the run was trained on is not new t
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import polars as pl
 import torch
 from torch import Tensor
 
-from milktrain import groups, protocol, ranking
+from milktrain import groups, protocol, ranking, runs
 from milktrain.bundle import Bundle
 from milktrain.evaluation import Evaluation, evaluate
 from milktrain.profiles import Profile
 from milktrain.using.trained import Ready, Trained
 from schemas.contracts import Part
-from schemas.errors import DataError
+from schemas.errors import BadValue, DataError
 
 JUDGED = (Part.VAL, Part.TEST)
 
@@ -91,6 +92,24 @@ def judge(trained: Trained, *, split: str | None = None, profile: Profile | None
     by_group = pl.concat(groups.frame(data, part, found.lists, cutoffs=trained.config.cutoffs) for part, found in parts.items())
     reproduced = _is_as_recorded(parts, trained) if own and profile is trained.record.profile else None
     return Judgement(trained.name, split or trained.record.split, own, profile, protocol.words(profile), parts, by_group, left_out, reproduced)
+
+
+def write(found: Judgement, folder: Path) -> None:
+    """Write metrics of each user and by group, as a run folder has them, into a new folder; it appears whole or not at all.
+
+    Args:
+        found: what was judged.
+        folder: not there yet.
+
+    Raises:
+        BadValue: if it is there already, or lies in no folder.
+    """
+    if folder.exists() or not folder.absolute().parent.is_dir():
+        raise BadValue(f"--out {folder} is there already, or lies in no folder. Name a new one.")
+    with runs.writing(folder) as partial:
+        for part, judged in found.parts.items():
+            judged.per_user.write_parquet(partial / f"users_{part}.parquet")
+        found.by_group.write_parquet(partial / runs.GROUPS)
 
 
 def as_known_to(mine: Bundle, theirs: Bundle) -> tuple[Bundle, dict[Part, LeftOut]]:

@@ -4,6 +4,7 @@ import json
 import shutil
 
 import planted
+import polars as pl
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -11,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from milkprep import splits
 from milktrain import config, recipe
 from milktrain.profiles import Profile
-from milktrain.using import judging, trained
+from milktrain.using import judging, likeness, recommending, trained
 from schemas import feature_sets, fingerprint
 from schemas.contracts import EncoderIdentity, Modality, Part, Setting
 from schemas.errors import BadValue, DataError, SplitMissing, Stale, UnknownName
@@ -227,3 +228,20 @@ def test_a_run_that_is_not_there_or_not_the_only_one_is_answered_with_those_that
         shutil.copytree(folder, tmp_path / name)
     with pytest.raises(BadValue, match=says):
         trained.open_run(tmp_path / named)
+
+
+def test_what_was_judged_is_written_into_a_new_folder_as_a_run_folder_has_it(folder, tmp_path):
+    found = judging.judge(trained.open_run(folder))
+    judging.write(found, tmp_path / "judged")
+    for name in ("users_val.parquet", "users_test.parquet", "groups.parquet"):
+        assert pl.read_parquet(tmp_path / "judged" / name).equals(pl.read_parquet(folder / name))
+    with pytest.raises(BadValue, match="is there already"):
+        judging.write(found, tmp_path)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA GPU here")
+def test_a_run_used_on_a_gpu_scores_as_on_the_processor(folder):
+    there, here = (judging.judge(trained.open_run(folder, device=device)).parts[Part.TEST].means for device in ("cuda", "cpu"))
+    assert there["recall@20"] == pytest.approx(here["recall@20"], abs=0.02)
+    near, scored = (trained.open_run(folder, device="cuda") for _ in range(2))
+    assert likeness.similar(near, "i7", k=3).items.height == recommending.recommend(scored, "u3", k=3).items.height == 3
