@@ -188,8 +188,7 @@ OF_LISTS = {"coverage": coverage_at_k, "gini": gini_at_k}
 
 
 def _exposure(top: Tensor, k: int) -> Tensor:
-    shown = top[:, :k]
-    return torch.bincount(shown[shown >= 0])
+    return torch.bincount(top[:, :k].flatten() + 1)[1:]  # without the places of nobody, -1
 
 
 def _found(hits: Tensor, n_relevant: Tensor, k: int) -> Tensor:
