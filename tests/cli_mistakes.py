@@ -24,7 +24,7 @@ MISTAKES = {
     "an unknown model": (["train", "--split", "ftft-0", "--store", "READY", "--model", "milc"], 2, "Did you mean 'milk'"),
     "an unknown modality": (["train", "--split", "ftft-0", "--store", "READY", "--modalities", "smell"], 2, "smell"),
     "an unknown split": (["train", "--split", "mtmt-9", "--store", "READY"], 1, "It has: ftft-0"),
-    "a pattern of splits that fits none": (["train", "--split", "ftft-0", "--split", "mtm*", "--store", "READY"], 1, "It has: ftft-0"),
+    "a pattern of splits that fits none": (["train", "--split", "ftft-0", "--split", "none-*", "--store", "READY"], 1, "It has: ftft-0"),
     "no seeds": (["train", "--split", "ftft-0", "--store", "READY", "--seeds", "0"], 2, "--seeds"),
     "a device that is none": (["train", "--split", "ftft-0", "--store", "READY", "--device", "gpu"], 2, "auto, cpu, cuda"),
     "a GPU that is not there": (["train", "--split", "ftft-0", "--store", "READY", "--device", "cuda:99"], 2, "--device cuda:99: torch sees"),
