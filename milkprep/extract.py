@@ -17,9 +17,10 @@ import polars as pl
 from milkprep import extractors
 from milkprep.encoder import Encoder, EncoderOptions, refuse_unknown_options
 from milkprep.engine.content import PATIENCE_S, Reader
-from milkprep.engine.pipeline import Embeddings, Work, embed_pages
+from milkprep.engine.pipeline import Embeddings, embed_pages
 from milkprep.engine.recording import IntoStore, complete_inside
 from milkprep.engine.stages import Stages
+from milkprep.engine.work import Work
 from schemas import feature_sets, queries
 from schemas.contracts import EncoderIdentity, FeatureSet, Modality, Several
 from schemas.errors import BadValue, FeatureMissing, NothingEmbedded
@@ -92,8 +93,8 @@ def extract(
         options: of the encoder.
         fields: columns of `items` a text is composed of, one a line, in the order of `content.FIELDS`.
         several: of several files of an item, the mean of all that are usable (when None), or the first only. Not for text.
-        batch_size: contents a batch; None: the encoder's own. It does not change vectors beyond rounding.
-        workers: processes that decode files; None: one a core.
+        batch_size: contents a batch, 1 or more; None: the encoder's own. It does not change vectors beyond rounding.
+        workers: processes that decode files, 1 or more; None: one a core.
         retry_failed: try what this encoder could not embed once more, also where it had finished.
         as_default: show the vectors as `features_<modality>`, whatever was shown before; the first ones of a modality are in any case.
         reporter: told how far it is.

@@ -14,10 +14,11 @@ from milkprep import extractors
 from milkprep.encoder import EncoderOptions
 from milkprep.engine import merging, shard_checks
 from milkprep.engine.content import PAGE_ITEMS, PATIENCE_S, UNREGISTERED, Reader
-from milkprep.engine.pipeline import Embeddings, Work
+from milkprep.engine.pipeline import Embeddings
 from milkprep.engine.recording import complete_inside
 from milkprep.engine.shards import FORMAT, MANIFEST, IntoShard, Manifest, Shard, described, held, n_assets, page_file
 from milkprep.engine.stages import Stages
+from milkprep.engine.work import Work
 from milkprep.extract import (
     IMPORTED,
     NO_CHOICE,
@@ -114,8 +115,8 @@ def extract_shard(
         options: of the encoder.
         fields: columns of `items` a text is composed of.
         several: as for `extract`, but for the first only, which takes several runs through all items.
-        batch_size: contents a batch; None: the encoder's own.
-        workers: processes that decode files; None: one a core.
+        batch_size: contents a batch, 1 or more; None: the encoder's own.
+        workers: processes that decode files, 1 or more; None: one a core.
         retry_failed: try what this encoder could not embed once more.
         reporter: told how far it is.
 

@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 
 import cli
 from milkprep.engine import content
-from milkprep.engine.pipeline import Batcher
+from milkprep.engine.embedding import Batcher
 from milkprep.extract import ExtractReport, extract
 from milkprep.extractors import hashed_ngrams
 from schemas.contracts import Modality

@@ -10,7 +10,7 @@ from media_samples import gradient, tone, write_picture, write_wav
 from small_catalogue import query, tables, violations, write_catalogue
 
 from milkprep.encoder import EncoderOptions
-from milkprep.engine import content, decoders, pipeline, recording
+from milkprep.engine import content, decoders, recording, writing
 from milkprep.extract import ExtractReport, extract
 from milkprep.extractors.colour_layout import ColourLayout
 from milkprep.inspection.feature_set_changes import listed
@@ -33,7 +33,7 @@ def tried(monkeypatch) -> list[str]:
     monkeypatch.setattr(ColourLayout, "decode", lambda self, file: names.append(file.stem) or decode(self, file))
     monkeypatch.setattr(decoders, "of", lambda encoder, n_workers: decoders.ThreadDecoder(encoder))
     monkeypatch.setitem(content.PAGE_ITEMS, Modality.VISUAL, 5)
-    monkeypatch.setattr(pipeline, "PAGES_UNWRITTEN", 1)
+    monkeypatch.setattr(writing, "PAGES_UNWRITTEN", 1)
     return names
 
 

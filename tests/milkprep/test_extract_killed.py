@@ -19,16 +19,16 @@ import os
 from pathlib import Path
 from killing import announced, say
 from milkprep import extract
-from milkprep.engine import content, pipeline, recording
+from milkprep.engine import content, embedding, recording, writing
 from milkprep.extractors import colour_layout, hashed_ngrams
 from schemas.contracts import Modality, Several
 from schemas.reporting import Silent
 
-pipeline.PAGES_UNWRITTEN = 1  # so that there is a moment between any two pages
+writing.PAGES_UNWRITTEN = 1  # so that there is a moment between any two pages
 
 def run(path, modality, encoder, page_items=8, pause=0.02, workers=2, several=None):
     announced(extract.feature_sets, "register", "registering", pause=pause)
-    announced(pipeline.Batcher, "embed", "embedding", pause=pause)
+    announced(embedding.Batcher, "embed", "embedding", pause=pause)
     announced(recording, "record", "recording", pause=pause)
     announced(recording.feature_sets, "append_rows", "inside the transaction", pause=pause)
     announced(recording.feature_sets, "finish_inside", "finishing", pause=pause)

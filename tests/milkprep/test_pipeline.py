@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import Future
 from pathlib import Path
@@ -16,7 +17,7 @@ from small_catalogue import query, tables, violations, write_catalogue
 
 from milkprep.decode import undecodable
 from milkprep.encoder import OutOfMemory
-from milkprep.engine import content, pipeline, recording
+from milkprep.engine import content, pipeline, reading, recording, work, writing
 from milkprep.engine.decoders import Answer
 from milkprep.engine.embedding import Batcher
 from milkprep.engine.stages import Stages
@@ -141,7 +142,7 @@ def test_an_error_in_any_stage_ends_the_run_with_it_and_what_was_whole_is_kept(s
         return fail
 
     owner, name = {"reading": (content.Reader, "read"), "encoding": (HashedNgrams, "encode"), "writing": (recording, "record")}[stage]
-    monkeypatch.setattr(pipeline, "PAGES_UNWRITTEN", 1)
+    monkeypatch.setattr(writing, "PAGES_UNWRITTEN", 1)
     monkeypatch.setitem(content.AT_ONCE, Modality.TEXT, 1)
     with monkeypatch.context() as patch:
         patch.setattr(owner, name, failing(getattr(owner, name)))
@@ -180,24 +181,41 @@ def settled(using: AtOnce, n: int) -> int:
 
 
 def test_decoding_goes_on_only_when_half_of_what_it_was_ahead_is_used_up(monkeypatch):
-    monkeypatch.setattr(pipeline, "MOST_AHEAD", 8)
+    monkeypatch.setattr(reading, "MOST_AHEAD", 8)
     rows = pl.DataFrame({"item_idx": range(40), "content_sha256": [f"{n:064}" for n in range(40)]})
     page = content.Page(rows, pl.DataFrame(schema=content.REFUSED), dict.fromkeys(rows["content_sha256"], "text"), frozenset())
     reader = SimpleNamespace(modality=Modality.TEXT, read=lambda pages, feature_set, retry: [page])
     destination = SimpleNamespace(holds=lambda contents: frozenset())
-    work = SimpleNamespace(reader=reader, destination=destination, pages=[(0, 40)], stages=Stages(), feature_set=None, retry=False)
+    todo = SimpleNamespace(reader=reader, destination=destination, pages=[(0, 40)], stages=Stages(), feature_set=None, retry=False)
     with Silent().progress("", total=40, unit="texts") as progress:
-        reading = pipeline._Reading(work, using := AtOnce(), pipeline._UnderWay(), Telling(progress))
+        pages = reading.Reading(todo, using := AtOnce(), work.UnderWay(), Telling(progress))
     try:
-        reading.next_page()
-        answers = reading.answers()
+        pages.start()
+        pages.next_page()
+        answers = pages.answers()
         asked_for = [settled(using, 8)]
         for most in (8, 8, 8, 8, 13):
             next(answers)
             asked_for.append(settled(using, most))
     finally:
-        reading.stop()
+        pages.stop()
     assert asked_for == [8, 8, 8, 8, 8, 13]
+
+
+def test_ctrl_c_before_the_first_page_leaves_no_thread_that_waits_for_room(shared, monkeypatch):
+    """Such a thread would keep the process from ending."""
+    monkeypatch.setattr(reading, "MOST_AHEAD", 1)
+
+    def interrupted(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pipeline, "Batcher", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(shared)
+    monkeypatch.undo()
+    monkeypatch.setattr(Batcher, "embed", interrupted)
+    assert run(shared).interrupted
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith(("read", "write"))] == []
 
 
 SLOW = """

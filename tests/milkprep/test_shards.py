@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 import cli
 from milkprep.engine import content, decoders, shards
-from milkprep.engine.pipeline import Batcher
+from milkprep.engine.embedding import Batcher
 from milkprep.engine.shards import Shard
 from milkprep.shards import extract_shard
 from schemas.contracts import Modality, Several

@@ -16,14 +16,14 @@ from schemas.errors import DataError
 SCRIPT = """
 from pathlib import Path
 from killing import announced, say
-from milkprep.engine import content, merging, pipeline, recording, shards
+from milkprep.engine import content, merging, recording, shards, writing
 from milkprep.extractors import colour_layout, hashed_ngrams
 from schemas import durable
 from schemas.contracts import Modality
 import sharded
 
 content.PAGE_ITEMS.update(dict.fromkeys(Modality, 8))
-pipeline.PAGES_UNWRITTEN = 1  # so that there is a moment between any two pages
+writing.PAGES_UNWRITTEN = 1  # so that there is a moment between any two pages
 merging.ROWS_AT_ONCE = 8
 
 announced(shards, "_write_file", "writing", pause=0.03)
