@@ -8,6 +8,8 @@ Shapes: U rows, C columns.
 import torch
 from torch import Tensor
 
+#: Columns of a block, or a multiple; processors find the maximum of so many at once.
+BLOCK = 32
 #: Bytes that one score needs at most while its row is ranked: itself, and some integers of 8 bytes where rows are full of ties.
 BYTES_PER_SCORE = 40
 _LOW = 0xFFFFFFFF
@@ -57,17 +59,25 @@ def best_keys(scores: Tensor, k: int, *, first: int = 0) -> Tensor:
     k = min(k, width)
     if width < 4 * k:
         return _of_all(scores, k, first)
-    maxima = _maxima(scores, fewest=2 * k)
-    floor = maxima.topk(k, dim=1, sorted=False).values.amin(dim=1, keepdim=True)  # (U, 1); k blocks reach it, so k scores do
+    size = BLOCK * (width // (3 * k * BLOCK)) or (BLOCK if width >= 2 * k * BLOCK else 0)
+    maxima = _maxima_in_order(scores, size) if size else _maxima(scores, fewest=2 * k)
+    best = maxima.topk(k, dim=1, sorted=False)
+    floor = best.values.amin(dim=1, keepdim=True)  # (U, 1); k blocks reach it, so k scores do
     # Where more blocks reach it than k, ties may let any number of scores through; elsewhere little more than half of a row at most.
     crowded = (maxima >= floor).sum(dim=1) > k
-    reached = _reaching(scores, floor, but=crowded)
-    row = reached.div(width, rounding_mode="floor")
-    found = keys(scores.reshape(-1).index_select(0, reached), reached - row * width + first)
-    best = _padded(found, row, n, least=k).topk(k, dim=1).values
+    near = _near(scores, best.indices, size) if size else scores
+    reached = _reaching(near, floor, but=crowded)
+    row = reached.div(near.shape[1], rounding_mode="floor")
+    columns = reached - row * near.shape[1]
+    if size:
+        block = torch.cat([best.indices, best.indices.new_full((n, 1), maxima.shape[1])], dim=1)  # (U, k + 1); the last is what is left over
+        place = columns.div(size, rounding_mode="floor")
+        columns += (block.flatten().index_select(0, row * (k + 1) + place) - place) * size
+    found = keys(near.reshape(-1).index_select(0, reached), columns + first)
+    lists = _padded(found, row, n, least=k).topk(k, dim=1).values
     if bool(crowded.any()):
-        best[crowded] = _of_all(scores[crowded], k, first)
-    return best
+        lists[crowded] = _of_all(scores[crowded], k, first)
+    return lists
 
 
 def merged(mine: Tensor, others: Tensor, k: int) -> Tensor:
@@ -87,6 +97,24 @@ def _maxima(scores: Tensor, *, fewest: int) -> Tensor:
         half = scores.shape[1] // 2
         scores = torch.maximum(scores[:, :half], scores[:, half : 2 * half])
     return scores
+
+
+def _maxima_in_order(scores: Tensor, size: int) -> Tensor:
+    """Maxima of blocks of neighbouring columns; those left over at the end are in no block."""
+    n_blocks = scores.shape[1] // size
+    return scores[:, : n_blocks * size].unflatten(1, (n_blocks, size)).amax(dim=2)
+
+
+def _near(scores: Tensor, blocks: Tensor, size: int) -> Tensor:
+    """(U, (k + 1) * size) scores of k blocks of each row, and of the columns left over, filled up with minus infinity."""
+    n, width = scores.shape
+    starts = blocks * size + torch.arange(n, device=scores.device)[:, None] * width
+    near = scores.new_full((n, (blocks.shape[1] + 1) * size), -torch.inf)
+    taken = blocks.shape[1] * size
+    near[:, :taken] = scores.reshape(-1).unfold(0, size, 1).index_select(0, starts.flatten()).view(n, taken)
+    left_over = width % size
+    near[:, taken : taken + left_over] = scores[:, width - left_over :]
+    return near
 
 
 def _reaching(scores: Tensor, floor: Tensor, *, but: Tensor) -> Tensor:
