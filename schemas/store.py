@@ -233,14 +233,16 @@ class Store:
 
     def _applied_migrations(self) -> Sequence[str]:
         statements = queries.load("schemas.sql", "store.sql")
-        if not self.query(statements["has_migrations"]).item():
-            others = self.query(statements["table_names"])["table_name"].to_list()
-            if others:
-                raise StoreError(
-                    f"{self.path} is a DuckDB file of something else (it holds {', '.join(others[:3])}). Name another file with --store."
-                )
-            return []
-        return self.query(statements["applied_migrations"])["sha256"].to_list()
+        try:
+            return self.query(statements["applied_migrations"])["sha256"].to_list()
+        except StoreError as error:
+            # No such table. Asking beforehand which there are would take a quarter of the time that opening takes.
+            if not isinstance(error.__cause__, duckdb.CatalogException):
+                raise
+        others = self.query(statements["table_names"])["table_name"].to_list()
+        if others:
+            raise StoreError(f"{self.path} is a DuckDB file of something else (it holds {', '.join(others[:3])}). Name another file with --store.")
+        return []
 
     def _refuse_foreign_migrations(self, applied: Sequence[str]) -> None:
         ours = [fingerprint.of_text(sql) for _, sql in queries.documents("schemas.ddl")]

@@ -3,9 +3,6 @@ The store's own bookkeeping.
 -- name: applied_migrations
 SELECT version, sha256 FROM schema_migrations ORDER BY version;
 
--- name: has_migrations
-SELECT count(*) AS n FROM duckdb_tables() WHERE table_name = 'schema_migrations';
-
 -- name: create_migrations
 CREATE TABLE schema_migrations (version INTEGER PRIMARY KEY, file VARCHAR NOT NULL, sha256 VARCHAR NOT NULL, applied_at TIMESTAMP NOT NULL);
 
