@@ -113,6 +113,10 @@ def test_items_the_run_was_trained_on_are_not_new_in_another_split(path, folder)
     assert left_out[Part.TEST].n_trained_on == len(theirs.items[Part.TEST]) - len(expected) > 0
     assert set(seen.pairs[Part.TEST][:, 1].tolist()) <= set(expected)
     assert left_out[Part.TEST].n_interactions == len(theirs.pairs[Part.TEST]) - len(seen.pairs[Part.TEST])
+    new = seen.new_items
+    assert not torch.equal(run.data().available[new], theirs.available[new])  # else what follows would show nothing
+    assert torch.equal(seen.available[new], theirs.available[new])
+    assert all(torch.equal(a[new].nan_to_num(), b[new].nan_to_num()) for a, b in zip(seen.features, theirs.features, strict=True))
     assert left_out[Part.TEST].n_chosen_by == len(set(expected) & set(run.data().items[Part.VAL].tolist()))
 
 
