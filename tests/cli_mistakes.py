@@ -45,6 +45,7 @@ MISTAKES = {
     "runs that are nowhere": (["runs", "--runs", "nowhere"], 2, "no folder of runs at nowhere"),
     "a run that is not there": (["evaluate", "--run", "nowhere", "--store", "READY"], 2, "There is no run nowhere in"),
     "a folder that is no run": (["recommend", "--run", "WORK/own_catalogue", "--user", "3", "--store", "READY"], 2, "holds no run.json"),
+    "a folder that is taken": (["evaluate", "--run", "x", "--out", "WORK", "--store", "READY"], 2, "is there already"),
     "a list among none": (["similar", "--run", "x", "--item", "3", "--among", "old", "--store", "READY"], 2, "'old' is not one of 'new', 'all'"),
     "a list of no length": (["recommend", "--run", "x", "--user", "3", "-k", "0", "--store", "READY"], 2, "Invalid value for '-k'"),
     "groups of several runs": (["train", "--split", "ftft-0", "--store", "READY", "--seeds", "2", "--groups"], 2, "--groups shows one run"),

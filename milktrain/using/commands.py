@@ -66,6 +66,8 @@ def evaluate(
     from milktrain.using import judging
 
     console: Console = ctx.obj
+    if out:
+        judging.refuse_taken(out)
     trained = _opened(run, store=store, runs=runs, device=device)
     found = judging.judge(trained, split=split, profile=profile, memory=eval_memory << 20)
     if out:

@@ -104,12 +104,21 @@ def write(found: Judgement, folder: Path) -> None:
     Raises:
         BadValue: if it is there already, or lies in no folder.
     """
-    if folder.exists() or not folder.absolute().parent.is_dir():
-        raise BadValue(f"--out {folder} is there already, or lies in no folder. Name a new one.")
+    refuse_taken(folder)
     with runs.writing(folder) as partial:
         for part, judged in found.parts.items():
             judged.per_user.write_parquet(partial / f"users_{part}.parquet")
         found.by_group.write_parquet(partial / runs.GROUPS)
+
+
+def refuse_taken(folder: Path) -> None:
+    """Refuse a folder that cannot be made.
+
+    Raises:
+        BadValue: if it is there already, or lies in no folder.
+    """
+    if folder.exists() or not folder.absolute().parent.is_dir():
+        raise BadValue(f"--out {folder} is there already, or lies in no folder. Name a new one.")
 
 
 def as_known_to(mine: Bundle, theirs: Bundle) -> tuple[Bundle, dict[Part, LeftOut]]:
