@@ -22,8 +22,8 @@ MEMORY = 128 * 2**20
 LEAST_MEMORY = 2**20
 PROCESSOR = torch.device("cpu")
 TIE_SEED = 20240714
-#: Scores of a chunk on a processor, however much memory there is: 4 MB stay near it while they are sifted.
-CELLS_IN_CACHE = 2**20
+#: Scores of a chunk on a processor, however much memory there is: 8 MB stay near it while they are sifted.
+CELLS_IN_CACHE = 2**21
 #: List places compared with relevant items at a time.
 COMPARED = 2**20
 #: Users scored at a time at least, where memory is short; a matrix product of a few rows wastes the machine.
