@@ -98,7 +98,7 @@ def _recommend_with(embed: "Embed") -> Callable[..., None]:
     ) -> None:
         """List the items that a run scores highest for a user, and which modalities speak for each.
 
-        What the user had in training is never listed. With --items, items of a file are ranked in place of the catalogue's.
+        What the user had in training is never listed. With --items, the items of a file are ranked in place of the catalogue's, all of them.
         """
         from milktrain.using import new_items, recommending
 

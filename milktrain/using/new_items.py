@@ -22,7 +22,7 @@ from schemas.new_items import NewItems, Refused
 
 SCHEMA: dict[str, pl.DataType] = {
     "rank": pl.Int64(), "item": pl.String(), "title": pl.String(), "score": pl.Float64(), "above": pl.Float64(), "used": LIST_OF_WORDS,
-    "missing": LIST_OF_WORDS, "reasons": LIST_OF_WORDS, "catalogue": pl.String(),
+    "missing": LIST_OF_WORDS, "reasons": LIST_OF_WORDS, "catalogue": pl.String(), "had": pl.Boolean(),
 }  # fmt: skip
 
 
@@ -39,7 +39,7 @@ class NewRecommendations:
         n_compared: items of the catalogue that training did not see, which `above` compares with.
         items: `rank` (null for items that are not scored, which come last), `item` (key), `title`, `score`, the share of the catalogue's
             new items that score lower (`above`), modalities that are `used` and `missing`, the `reasons` for each missing one, and the
-            part of the split that an item of this key has in the `catalogue`, else null.
+            part of the split that an item of this key has in the `catalogue`, else null, and whether the user `had` that one.
         refused: lines of the file that are no items.
         notes: what else a reader should know.
     """
@@ -80,10 +80,11 @@ def recommend_new(trained: Trained, user: str, new: NewItems, *, k: int = 10) ->
     others = scores_of(who, compared, trained.catalogue.scorer).sort().values if len(compared) else torch.empty(0)
     lower = torch.searchsorted(others, scores.contiguous()) / max(1, len(others))
     part_of = dict(zip(data.item_keys, asking.parts_of(data), strict=True))
-    rows = [_row(i - n, rank, score, above, new=new, ready=ready.data, part_of=part_of)
+    had = {data.item_keys[i] for i in asking.pairs_of(who, data, parts=list(Part)).tolist()}
+    rows = [_row(i - n, rank, score, above, new=new, ready=ready.data, part_of=part_of, had=had)
             for rank, (i, score, above) in enumerate(zip(best.tolist(), scores.tolist(), lower.tolist(), strict=True), start=1)]  # fmt: skip
     unknown = behind[~torch.isin(behind, known)].tolist()
-    rows += [_row(i - n, None, None, None, new=new, ready=ready.data, part_of=part_of) for i in unknown]
+    rows += [_row(i - n, None, None, None, new=new, ready=ready.data, part_of=part_of, had=had) for i in unknown]
     return NewRecommendations(
         trained.name, user, len(new.keys), len(unknown), len(asking.pairs_of(who, data, parts=[Part.TRAIN])), len(compared),
         pl.DataFrame(rows, schema=SCHEMA, orient="row"), new.refused, new.notes,
@@ -133,9 +134,9 @@ def _matrix(new: NewItems, modality: Modality, *, fingerprint: str, width: int) 
 
 
 def _row(
-    i: int, rank: int | None, score: float | None, above: float | None, *, new: NewItems, ready: Bundle, part_of: dict[str, str]
+    i: int, rank: int | None, score: float | None, above: float | None, *, new: NewItems, ready: Bundle, part_of: dict[str, str], had: set[str]
 ) -> tuple[object, ...]:  # fmt: skip
     item = ready.n_items - len(new.keys) + i
     missing = asking.missing(item, ready)
     reasons = [new.vectors[Modality(name)].reasons[i] or "" if Modality(name) in new.vectors else "not extracted" for name in missing]
-    return rank, new.keys[i], new.titles[i], score, above, asking.used(item, ready), missing, reasons, part_of.get(new.keys[i])
+    return rank, new.keys[i], new.titles[i], score, above, asking.used(item, ready), missing, reasons, part_of.get(new.keys[i]), new.keys[i] in had

@@ -195,9 +195,9 @@ def test_a_shorter_list_keeps_what_has_no_score(run):
 
 def test_a_key_that_the_catalogue_has_is_named_with_its_part(run):
     data = run.data()
-    trained_on = data.item_keys[int(data.items[Part.TRAIN][0])]
-    found = new_items.recommend_new(run, "u3", _given(run, {trained_on: (5, ALL), "x": (7, ALL)}))
-    assert dict(zip(found.items["item"], found.items["catalogue"], strict=True)) == {trained_on: "train", "x": None}
+    trained_on = data.item_keys[int(asking.pairs_of(3, data, parts=[Part.TRAIN])[0])]
+    found = new_items.recommend_new(run, "u3", _given(run, {trained_on: (5, ALL), "x": (7, ALL)})).items
+    assert {row["item"]: (row["catalogue"], row["had"]) for row in found.to_dicts()} == {trained_on: ("train", True), "x": (None, False)}
 
 
 def test_vectors_of_another_encoder_or_width_are_refused(run):
