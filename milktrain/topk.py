@@ -102,7 +102,7 @@ def _maxima(scores: Tensor, *, fewest: int) -> Tensor:
 def _maxima_in_order(scores: Tensor, size: int) -> Tensor:
     """Maxima of blocks of neighbouring columns; those left over at the end are in no block."""
     n_blocks = scores.shape[1] // size
-    return scores[:, : n_blocks * size].unflatten(1, (n_blocks, size)).amax(dim=2)
+    return scores[:, : n_blocks * size].view(len(scores), n_blocks, size).amax(dim=2)
 
 
 def _near(scores: Tensor, blocks: Tensor, size: int) -> Tensor:
