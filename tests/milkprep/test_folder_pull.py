@@ -230,7 +230,7 @@ def test_a_survey_of_a_long_table_says_how_far_it_looked(tmp_path, monkeypatch):
 KEYS = st.text(alphabet='ab12,"\n\té|;& ', min_size=1, max_size=6).filter(str.strip)
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])  # each makes four stores
 @given(
     st.lists(st.tuples(KEYS, KEYS), min_size=1, max_size=10, unique=True),
     st.dictionaries(

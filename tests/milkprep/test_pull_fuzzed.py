@@ -25,7 +25,7 @@ from schemas.store import Store
 #: Of each of the two files of a release.
 N_MUTATED, N_SOUND = 5_000, 300
 #: Of these, lines that are each given as a block.
-N_BY_BLOCK = 1_500
+N_BY_BLOCK = 800
 SEED = 2014_2018_2023
 
 TEXTS = ["Plain", "Don't", "Both ' and \"", "A\nb &amp; \\", "Grüße 日本語", "<b>bold</b> 5 < 6", "\u2028 \u00a0", "", "x" * 3000]
@@ -213,7 +213,7 @@ def test_what_is_read_by_the_block_is_what_is_read_line_by_line(memory, tmp_path
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: f"{kind.record.__name__} {kind.release}")
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
 def test_whatever_is_put_into_a_line_it_is_read_the_same_alone_as_among_others(memory, tmp_path, kind, data):
     lines = data.draw(st.lists(st.sampled_from(kind.sound()[: 2 * len(TEXTS)]), min_size=1, max_size=4))

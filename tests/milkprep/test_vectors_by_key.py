@@ -169,7 +169,7 @@ def test_a_batch_of_wide_vectors_has_fewer_rows():
 ROWS = st.lists(st.tuples(st.sampled_from("abcdxy"), st.sampled_from([(1, 2), (3, 4), (0, 0), (NAN, 1), (2, 0)])), min_size=1, max_size=12)
 
 
-@settings(deadline=None, max_examples=25)  # each makes a store
+@settings(deadline=None, max_examples=15)  # each makes a store
 @given(rows=ROWS, cut=st.integers(0, 12))
 def test_rows_are_taken_or_rejected_wherever_batches_end(rows, cut):
     # By hand: of each item the first sound row.
