@@ -87,7 +87,7 @@ def train(
         return
     tell(console, {model: metrics_of(run)}, title=f"{model} on {names[0]}")
     if by_group:
-        console.table(groups_of(run), title="test, by group")
+        console.table(of_groups(groups_of(run)), title="test, by group")
     for line in remarks(run):
         console.say(line)
 
@@ -173,12 +173,16 @@ def _tell_repeats(console: Console, found: "Repeats", *, as_json: bool) -> None:
 
 
 def groups_of(run: "Run") -> "pl.DataFrame":
-    """Test metrics by what the items miss and by how active the users are, for people."""
+    """Test metrics by what the items miss and by how active the users are: every column of `groups.frame`."""
     from milktrain import runs
 
-    found = runs.read_groups(run.folder)
-    shown = [name for name in found.columns if name.partition("@")[0] in SHOWN]
-    return found.filter(part="test").select("by", "group", "n_users", "n_items", "n_relevant", *shown)
+    return runs.read_groups(run.folder).filter(part="test")
+
+
+def of_groups(by_group: "pl.DataFrame") -> "pl.DataFrame":
+    """Of groups, what fits a terminal: sizes, and the metrics of the longest list."""
+    longest = max(int(name.partition("@")[2]) for name in by_group.columns if "@" in name)
+    return by_group.select("by", "group", "n_users", "n_items", *(f"{name}@{longest}" for name in SHOWN))
 
 
 def summary(run: "Run") -> dict[str, object]:
