@@ -146,7 +146,7 @@ RECORDS = st.dictionaries(st.sampled_from(["item", "title", "description", "imag
 TEXTS = st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\n"), max_size=20)
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lines=st.lists(RECORDS.map(json.dumps) | TEXTS, min_size=1, max_size=6))
 def test_every_line_of_a_file_is_an_item_or_is_told_why_not(tmp_path, lines):
     file = tmp_path / "any.jsonl"
