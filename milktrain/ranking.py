@@ -47,6 +47,16 @@ class Ranking:
     top: Tensor
 
 
+def check_memory(memory: int) -> None:
+    """Refuse too little memory for a chunk of scores before any work is done.
+
+    Raises:
+        BadValue: if it is below 1 MB.
+    """
+    if memory < LEAST_MEMORY:
+        raise BadValue(f"A ranking needs memory for a chunk of scores: {memory} bytes are given, 1MB is the least.")
+
+
 def rank(
     model: Scorer, *, pairs: Tensor, candidates: Tensor, k: int, tie_seed: int = TIE_SEED, masked: Tensor | None = None, memory: int = MEMORY,
     device: torch.device = PROCESSOR,
@@ -69,8 +79,7 @@ def rank(
     """
     if k < 1 or not len(pairs):
         raise BadValue(f"A ranking needs k >= 1 (it is {k}) and at least one relevant pair (there are {len(pairs)}).")
-    if memory < LEAST_MEMORY:
-        raise BadValue(f"A ranking needs memory for a chunk of scores: {memory} bytes are given, 1MB is the least.")
+    check_memory(memory)
     allocator.keep_freed_memory()
     candidates = candidates.cpu()
     order = torch.randperm(len(candidates), generator=torch.Generator().manual_seed(tie_seed))

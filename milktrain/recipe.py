@@ -79,6 +79,7 @@ def train(
     """
     started = time.perf_counter()
     plugins.check_known(model, plugins.names(MODELS), what="model")
+    ranking.check_memory(eval_memory)
     where = devices.choose(device, precision=config.precision)
     data = bundle.read(store_path, split=split, modalities=modalities)
     known = manifest.identity(data, model=model, config=config, device=where.type, profile=profile) | {"store": store_path.name}

@@ -88,9 +88,10 @@ def test_memory_and_profile_leave_the_weights_alone_and_memory_the_metrics_too(p
     assert users[0].equals(users[1])
 
 
-def test_too_little_memory_is_refused(path, tmp_path):
+def test_too_little_memory_is_refused_before_anything_is_trained(path, tmp_path):
     with pytest.raises(BadValue, match="1MB is the least"):
-        _train(path, tmp_path, eval_memory=1000)
+        _train(path, tmp_path, model="milk", eval_memory=1000, watch=lambda _: pytest.fail("an epoch was trained"))
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA GPU here")
