@@ -217,7 +217,9 @@ def demo(
     console.table(split.statistics, title=f"split {split.name}")
     settings = config.load()
     judged = {
-        model: training.metrics_of(recipe.train(store, split=split.name, config=settings, model=model, runs_folder=out / "runs", reporter=console))
+        model: training.metrics_of(
+            recipe.train(store, split=split.name, config=settings, model=model, runs_folder=out / "runs", reporter=console, again=False)
+        )
         for model in ("milk", "popularity", "random-order")
     }
     truth = catalogue.truth
