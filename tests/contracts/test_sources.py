@@ -18,15 +18,16 @@ from schemas.store import Store
 TABLES = "SELECT table_name FROM duckdb_tables() WHERE NOT temporary AND table_name <> 'schema_migrations' ORDER BY 1"
 
 
-@pytest.fixture(params=SAMPLES)
+@pytest.fixture(scope="module", params=SAMPLES)
 def sample(request) -> Sample:
     return SAMPLES[request.param]
 
 
-@pytest.fixture
-def pulled(sample, tmp_path):
-    """The sample's folder and a store it was pulled into, with its report."""
-    place, store = sample.write(tmp_path / "raw"), tmp_path / "s.duckdb"
+@pytest.fixture(scope="module")
+def pulled(sample, tmp_path_factory):
+    """The sample's folder and a store it was pulled into, with its report; for all tests that change neither."""
+    folder = tmp_path_factory.mktemp("pulled")
+    place, store = sample.write(folder / "raw"), folder / "s.duckdb"
     return place, store, sample.into(place, store)
 
 
@@ -126,15 +127,16 @@ def test_every_item_has_or_lacks_each_modality_for_a_stated_reason(pulled):
 
 def test_the_order_of_lines_does_not_matter(sample, pulled, tmp_path):
     _, store, _ = pulled
-    for seed in range(3):
+    for seed in range(2):
         shuffled = {name: file.shuffled(seed) for name, file in sample.files.items()}
         place = sample.write(tmp_path / f"shuffled {seed}", files=shuffled)
         sample.into(place, tmp_path / f"{seed}.duckdb")
         assert catalogue(tmp_path / f"{seed}.duckdb") == catalogue(store)
 
 
-def test_what_a_store_holds_gives_way_only_when_told_to(sample, pulled, tmp_path):
-    place, store, _ = pulled
+def test_what_a_store_holds_gives_way_only_when_told_to(sample, tmp_path):
+    place, store = sample.write(tmp_path / "raw"), tmp_path / "s.duckdb"
+    sample.into(place, store)
     before = tables(store)
     sample.write(place, files={sample.interactions: sample.files[sample.interactions].without_last()})
     with pytest.raises(DataError, match=rf"{sample.interactions} has other content.*--replace"):
