@@ -7,24 +7,21 @@ import shutil
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 
-import planted
 import pytest
+import small_sweeps
+from small_sweeps import QUICK, plan, sweep, tried
 from typer.testing import CliRunner
 
 import cli
-from milkprep import splits
 from milktrain import config, recipe, runs
-from milktrain.sweeping import plot, records, space, study
+from milktrain.sweeping import plot, records
 from milktrain.sweeping.records import State
-from schemas.contracts import Setting
 from schemas.errors import BadValue, DataError, UnknownName
 from schemas.reporting import Silent
 from schemas.store import Store
 
-QUICK = {"max_epochs": "4", "evaluate_every": "2", "patience": "100", "batch_size": "256", "dim": "8", "learning_rate": "0.01", "beta": "1"}
 #: A trial whose settings may lie outside of the default space.
 TRIAL = '{"number": 1, "settings": {"beta": BETA}, "state": "complete", "value": 1.0, "splits": []}'
 CHILD = """
@@ -51,39 +48,17 @@ study.sweep(Path(sys.argv[1]), plan=plan, n_trials=3, sweeps_folder=Path(sys.arg
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
-    path = planted.fill(tmp_path_factory.mktemp("sweeps") / "planted.duckdb")
-    for seed in (0, 1):
-        splits.build(path, setting=Setting.FTMT, seed=seed)
-    return path
-
-
-def plan(*names, seed=0, prune=False, space_file=None, **changes):
-    base = config.load(changes=QUICK | {name: str(value) for name, value in changes.items()})
-    return study.Plan(names or ("ftmt-0",), space.load(space_file, base=base), base, seed, prune)
-
-
-def _sweep(path, folder, n_trials, planned=None):
-    return study.sweep(path, plan=planned or plan(), n_trials=n_trials, sweeps_folder=folder, reporter=Silent())
-
-
-def _tried(sweep):
-    return [(trial.settings, trial.state, trial.value, [(each.split, each.value, each.looks) for each in trial.splits]) for trial in sweep.trials]
+    return small_sweeps.store(tmp_path_factory.mktemp("sweeps"))
 
 
 @pytest.fixture(scope="module")
 def alone(path, tmp_path_factory):
     """A sweep of three trials that nobody disturbed."""
-    return _sweep(path, tmp_path_factory.mktemp("alone"), 3)
-
-
-def _one_setting(folder, text):
-    file = folder / "space.toml"
-    file.write_text(text)
-    return file
+    return sweep(path, tmp_path_factory.mktemp("alone"), 3)
 
 
 def test_a_trial_is_worth_the_mean_over_the_splits_of_what_its_runs_are_worth(path, tmp_path):
-    found = _sweep(path, tmp_path, 1, plan("ftmt-0", "ftmt-1", stop_metric="recall@20"))
+    found = sweep(path, tmp_path, 1, plan("ftmt-0", "ftmt-1", stop_metric="recall@20"))
     for trial in found.trials:
         settings = config.checked(found_base(found) | trial.settings)
         by_hand = [
@@ -104,9 +79,9 @@ def test_the_search_neither_reads_nor_keeps_test_interactions(path, alone, tmp_p
     blind = Path(shutil.copy(path, tmp_path / "planted.duckdb"))
     with Store(blind, mode="update") as store:
         store.run("DELETE FROM interactions WHERE item_idx IN (SELECT item_idx FROM split_items WHERE split_id = 1 AND part = 'test')")
-    found = _sweep(blind, tmp_path / "sweeps", 3)
+    found = sweep(blind, tmp_path / "sweeps", 3)
     assert found.folder.name == alone.folder.name
-    assert _tried(found) == _tried(alone)
+    assert tried(found) == tried(alone)
     for file in found.folder.rglob("run.json"):
         assert set(json.loads(file.read_text())["metrics"]) == {"val"}
     assert not list(found.folder.rglob("*test*"))
@@ -118,13 +93,13 @@ def test_validation_interactions_do_steer_it(path, alone, tmp_path):
         store.run(
             "DELETE FROM interactions WHERE user_idx < 30 AND item_idx IN (SELECT item_idx FROM split_items WHERE split_id = 1 AND part = 'val')"
         )
-    found = _sweep(other, tmp_path / "sweeps", 1)
+    found = sweep(other, tmp_path / "sweeps", 1)
     assert found.trials[0].settings == alone.trials[0].settings
     assert found.trials[0].value != alone.trials[0].value
 
 
 def test_another_seed_is_another_search(path, alone, tmp_path):
-    other = _sweep(path, tmp_path, 2, plan(seed=1))
+    other = sweep(path, tmp_path, 2, plan(seed=1))
     assert other.folder.name != alone.folder.name
     assert other.trials[0].settings == alone.trials[0].settings  # both begin where all start from
     assert other.trials[1].settings != alone.trials[1].settings
@@ -136,19 +111,19 @@ def test_a_search_killed_in_the_middle_of_runs_ends_as_if_left_alone(path, alone
     assert child.returncode == -signal.SIGKILL
     assert len(list(tmp_path.rglob("trials/0*.json"))) == 1
     assert list(tmp_path.rglob("last.safetensors"))  # it was under way
-    found = _sweep(path, tmp_path, 3)
+    found = sweep(path, tmp_path, 3)
     assert found.n_before == 1
-    assert _tried(found) == _tried(alone)
+    assert tried(found) == tried(alone)
     assert (found.folder / "best.toml").read_text() == (alone.folder / "best.toml").read_text()
     assert not list(tmp_path.rglob("*.unfinished"))
 
 
 def test_more_trials_are_added_to_those_there_are(path, alone, tmp_path):
-    first = _sweep(path, tmp_path, 1)
-    found = _sweep(path, tmp_path, 2)
+    first = sweep(path, tmp_path, 1)
+    found = sweep(path, tmp_path, 2)
     assert (len(first.trials), found.n_before) == (1, 1)
-    assert _tried(found) == _tried(alone)[:2]
-    assert _tried(_sweep(path, tmp_path, 1)) == _tried(alone)[:2]  # nothing is taken away
+    assert tried(found) == tried(alone)[:2]
+    assert tried(sweep(path, tmp_path, 1)) == tried(alone)[:2]  # nothing is taken away
 
 
 def test_finished_runs_are_not_trained_again(path, alone, tmp_path):
@@ -156,7 +131,7 @@ def test_finished_runs_are_not_trained_again(path, alone, tmp_path):
     before = {file: file.stat().st_mtime_ns for file in folder.rglob("run.json")}
     for record in (folder / records.TRIALS).iterdir():
         record.unlink()
-    assert _tried(_sweep(path, tmp_path, 3)) == _tried(alone)
+    assert tried(sweep(path, tmp_path, 3)) == tried(alone)
     assert len(before) == 3
     assert {file: file.stat().st_mtime_ns for file in folder.rglob("run.json")} == before
 
@@ -173,73 +148,6 @@ def test_training_with_the_file_of_the_best_gives_the_value_of_the_best(path, al
     assert run.manifest["metrics"]["val"]["ndcg@10"] == alone.best[0].value == max(trial.value for trial in alone.trials)
 
 
-def test_what_is_below_the_median_is_pruned_and_leaves_nothing_unfinished(path, tmp_path, monkeypatch):
-    monkeypatch.setattr(study, "FEWEST_TO_PRUNE", 1)
-    slow = _one_setting(tmp_path, "[learning_rate]\nchoices = [0.01, 1e-6]")
-    found = _sweep(path, tmp_path, 2, plan(seed=3, prune=True, space_file=slow, patience=2, max_epochs=6))
-    by_rate = {trial.settings["learning_rate"]: trial for trial in found.trials}
-    assert by_rate[0.01].state is State.COMPLETE
-    pruned = by_rate[1e-6]
-    assert (pruned.state, pruned.value) == (State.PRUNED, None)
-    assert [epoch for epoch, _ in pruned.splits[0].looks] == [2, 4]  # the first look that is later than its patience
-    assert pruned.splits[0].looks[-1][1] < dict(by_rate[0.01].splits[0].looks)[4]
-    assert {trial.settings["learning_rate"] for trial in found.best} == {0.01}
-    assert not list(tmp_path.rglob("*.unfinished"))
-
-
-class Interrupting(Silent):
-    """A reporter that ends everything at the n-th remark."""
-
-    def __init__(self, n):
-        self.left = n
-
-    @contextmanager
-    def progress(self, label, *, total, unit):
-        yield self
-
-    def advance(self, n=1):
-        pass
-
-    def note(self, text):
-        self.left -= 1
-        if not self.left:
-            raise KeyboardInterrupt
-
-
-def test_a_trial_interrupted_before_it_is_pruned_is_pruned_as_if_left_alone(path, tmp_path, monkeypatch):
-    monkeypatch.setattr(study, "FEWEST_TO_PRUNE", 1)
-    slow = _one_setting(tmp_path, "[learning_rate]\nchoices = [0.01, 1e-6]")
-    planned = plan(seed=3, prune=True, space_file=slow, patience=2)
-    with pytest.raises(KeyboardInterrupt):  # at the second look of the second trial, which is pruned there
-        study.sweep(path, plan=planned, n_trials=2, sweeps_folder=tmp_path / "cut", reporter=Interrupting(4))
-    found = _sweep(path, tmp_path / "cut", 2, planned)
-    assert found.n_before == 1
-    assert found.trials[1].state is State.PRUNED
-    assert _tried(found) == _tried(_sweep(path, tmp_path / "alone", 2, planned))
-
-
-def test_nothing_is_pruned_unless_asked(path, tmp_path, monkeypatch):
-    monkeypatch.setattr(study, "FEWEST_TO_PRUNE", 1)
-    slow = _one_setting(tmp_path, "[learning_rate]\nchoices = [0.01, 1e-6]")
-    found = _sweep(path, tmp_path, 2, plan(seed=3, space_file=slow, patience=2))
-    assert {trial.state for trial in found.trials} == {State.COMPLETE}
-    assert len({trial.value for trial in found.trials}) == 2
-
-
-def test_settings_with_which_training_diverges_are_a_trial_without_a_value(path, tmp_path):
-    wild = _one_setting(tmp_path, "[learning_rate]\nchoices = [0.01, 1e30]")
-    found = _sweep(path, tmp_path, 2, plan(seed=3, space_file=wild))
-    states = {trial.settings["learning_rate"]: (trial.state, trial.value is None) for trial in found.trials}
-    assert states == {0.01: (State.COMPLETE, False), 1e30: (State.DIVERGED, True)}
-
-
-def test_where_nothing_is_complete_no_settings_are_recommended(path, tmp_path):
-    wild = _one_setting(tmp_path, "[learning_rate]\nchoices = [1e30, 1e31]")
-    found = _sweep(path, tmp_path, 2, plan(space_file=wild))
-    assert found.best == []
-    assert not (found.folder / "best.toml").exists()
-
-
 @pytest.mark.parametrize(
     ("changes", "error", "words"),
     [
@@ -249,13 +157,13 @@ def test_where_nothing_is_complete_no_settings_are_recommended(path, tmp_path):
 )
 def test_a_metric_that_is_not_measured_is_refused_before_anything_is_trained(path, tmp_path, changes, error, words):
     with pytest.raises(error, match=words):
-        _sweep(path, tmp_path, 1, plan(**changes))
+        sweep(path, tmp_path, 1, plan(**changes))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_split_named_twice_is_refused(path, tmp_path):
     with pytest.raises(BadValue, match="Name each once"):
-        _sweep(path, tmp_path, 1, plan("ftmt-0", "ftmt-0"))
+        sweep(path, tmp_path, 1, plan("ftmt-0", "ftmt-0"))
 
 
 @pytest.mark.parametrize(
@@ -276,7 +184,7 @@ def test_damaged_records_are_named(path, alone, tmp_path, file, text, words):
     else:
         (folder / file).write_text(text)
     with pytest.raises(DataError, match=words):
-        _sweep(path, tmp_path, 3)
+        sweep(path, tmp_path, 3)
 
 
 def test_trials_are_in_order_however_many_there_are(tmp_path):
