@@ -1,6 +1,6 @@
 """The neighbours that docs/neighbours.md shows, held to real texts: by the SQL it shows, and by numpy over the stored vectors.
 
-What is nearest of all items is nearest among some of them, too: those of the page and every twelfth of the rest are embedded.
+What is nearest of all items is nearest among some of them, too: those of the page and every fortieth of the rest are embedded.
 """
 
 import csv
@@ -55,7 +55,7 @@ def catalogue(request, real_data, tmp_path):
     run(*(str(real_data / FILES[word]) if word in FILES else word for word in line.split()), "--store", str(tmp_path / "all.duckdb"))
     expected = documented(request.param)
     shown = {title for row in expected for title in row[:2]}
-    kept = [row for n, row in enumerate(query(tmp_path / "all.duckdb", TEXTS)) if row[1] in shown or n % 12 == 0]
+    kept = [row for n, row in enumerate(query(tmp_path / "all.duckdb", TEXTS)) if row[1] in shown or n % 40 == 0]
     path = write_catalogue(tmp_path / "some.duckdb", [(title, description) for _, title, description in kept])
     with Store(path, mode="write") as store:
         for item, (key, _, _) in enumerate(kept):
