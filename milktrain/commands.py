@@ -223,11 +223,9 @@ def tell(console: Console, judged: dict[str, dict[str, dict[str, float]]], *, ti
     """
     import polars as pl
 
-    rows = [
-        {"model": name, "part": part} | {metric: value for metric, value in means.items() if metric.partition("@")[0] in SHOWN}
-        for name, parts in judged.items()
-        for part, means in parts.items()
-    ]
+    from milktrain import metrics
+
+    rows = [{"model": name, "part": part} | metrics.chosen(means, SHOWN) for name, parts in judged.items() for part, means in parts.items()]
     console.table(pl.DataFrame(rows), title=title)
 
 

@@ -5,6 +5,8 @@ of OF_LISTS look at the lists of all users together. Gain is binary.
 Shapes: U users, K list length. `hits[u, r]` is True when rank r (0-based) of user u is relevant.
 """
 
+from collections.abc import Mapping, Sequence
+
 import torch
 from torch import Tensor
 
@@ -201,3 +203,14 @@ def _check(hits: Tensor, n_relevant: Tensor, k: int) -> None:
         raise ShapeError(f"The cut-off is {k}, but the ranked lists are {hits.shape[1]} long. Rank at least k candidates.")
     if n_relevant.shape != hits.shape[:1]:
         raise ShapeError(f"{hits.shape[0]} ranked lists came with {tuple(n_relevant.shape)} counts of relevant items; one a user is needed.")
+
+
+def chosen(means: Mapping[str, float], names: Sequence[str]) -> dict[str, float]:
+    """The named metrics at every cut-off, a cut-off after the other, in the order of the names.
+
+    Example:
+        >>> chosen({"ndcg@10": 0.2, "ndcg@5": 0.1, "recall@10": 0.4, "recall@5": 0.3}, ["recall", "ndcg"])
+        {'recall@5': 0.3, 'ndcg@5': 0.1, 'recall@10': 0.4, 'ndcg@10': 0.2}
+    """
+    cutoffs = sorted({int(name.partition("@")[2]) for name in means})
+    return {f"{name}@{k}": means[f"{name}@{k}"] for k in cutoffs for name in names if f"{name}@{k}" in means}

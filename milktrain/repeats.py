@@ -17,6 +17,7 @@ import polars as pl
 
 from milktrain import bundle
 from milktrain.config import TrainConfig
+from milktrain.metrics import chosen
 from milktrain.recipe import Run
 from schemas.errors import BadValue, TrainingDiverged
 from schemas.reporting import Progress, Reporter
@@ -134,15 +135,11 @@ def table(found: Repeats, *, part: str, metrics: Sequence[str]) -> pl.DataFrame:
     rows: list[dict[str, object]] = []
     for run in found.runs:
         names = {"split": run.manifest["split"], "seed": str(run.manifest["seed"])}
-        rows.append({**names, "epochs": run.manifest["epochs"], "best": run.manifest["best_epoch"], **_shown(_metrics(run)[part], metrics)})
-    for name, values in (("mean", found.mean), ("sd (n - 1)", found.sd)):
+        rows.append({**names, "epochs": run.manifest["epochs"], "best": run.manifest["best_epoch"], **chosen(_metrics(run)[part], metrics)})
+    for name, values in (("mean", found.mean), ("sd", found.sd)):
         if values:
-            rows.append({"split": name, **_shown(values[part], metrics)})
+            rows.append({"split": name, **chosen(values[part], metrics)})
     return pl.DataFrame(rows, infer_schema_length=None)
-
-
-def _shown(values: Mapping[str, float], metrics: Sequence[str]) -> dict[str, float]:
-    return {name: value for name, value in values.items() if name.partition("@")[0] in metrics}
 
 
 class _Statistic(Protocol):

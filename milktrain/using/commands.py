@@ -150,9 +150,10 @@ def _opened(run: str, *, store: Path | None, runs: Path | None, device: str) -> 
 def _metrics(found: "Judgement") -> "pl.DataFrame":
     import polars as pl
 
+    from milktrain import metrics
+
     rows = [
-        {"part": part.value, "users": judged.per_user.height, "candidates": judged.n_candidates}
-        | {name: value for name, value in judged.means.items() if name.partition("@")[0] in SHOWN}
+        {"part": part.value, "users": judged.per_user.height, "candidates": judged.n_candidates} | metrics.chosen(judged.means, SHOWN)
         for part, judged in found.parts.items()
     ]
     return pl.DataFrame(rows)

@@ -87,7 +87,7 @@ def test_the_table_has_a_row_a_run_then_mean_and_deviation_of_the_metrics_asked_
     found = repeats.summed_up([_run("s", 0, 0.25), _run("s", 1, 0.75)])
     table = repeats.table(found, part="test", metrics=["ndcg"])
     assert table.columns == ["split", "seed", "epochs", "best", "ndcg@10"]
-    assert table["split"].to_list() == ["s", "s", "mean", "sd (n - 1)"]
+    assert table["split"].to_list() == ["s", "s", "mean", "sd"]
     assert table["ndcg@10"].to_list() == pytest.approx([0.25, 0.75, 0.5, math.sqrt(0.125)])
 
 
