@@ -16,6 +16,10 @@ _LOW = 0xFFFFFFFF
 _NO_KEY = torch.iinfo(torch.int64).min
 
 
+class NotANumber(ArithmeticError):
+    """Among the scores there is one that has no place in any order."""
+
+
 def keys(scores: Tensor, columns: Tensor) -> Tensor:
     """Integers in the order of the scores, then of the columns backwards.
 
@@ -48,20 +52,27 @@ def best_keys(scores: Tensor, k: int, *, first: int = 0) -> Tensor:
     """Keys of the k best scores of each row, best first.
 
     Args:
-        scores: (U, C) float32, no NaN.
+        scores: (U, C) float32.
         k: how many; all where there are fewer.
         first: column that the first one here counts as.
 
     Returns:
         (U, min(k, C)) int64.
+
+    Raises:
+        NotANumber: if a score is none.
     """
     n, width = scores.shape
     k = min(k, width)
     if width < 4 * k:
+        _check(scores)
         return _of_all(scores, k, first)
     size = BLOCK * (width // (3 * k * BLOCK)) or (BLOCK if width >= 2 * k * BLOCK else 0)
     maxima = _maxima_in_order(scores, size) if size else _maxima(scores, fewest=2 * k)
     best = maxima.topk(k, dim=1, sorted=False)
+    # A maximum over what is no number is none, and the greatest of all to topk; only columns in no block are looked at themselves.
+    _check(best.values)
+    _check(scores[:, maxima.shape[1] * size :] if size else scores)
     floor = best.values.amin(dim=1, keepdim=True)  # (U, 1); k blocks reach it, so k scores do
     # Where more blocks reach it than k, ties may let any number of scores through; elsewhere little more than half of a row at most.
     crowded = (maxima >= floor).sum(dim=1) > k
@@ -84,6 +95,11 @@ def merged(mine: Tensor, others: Tensor, k: int) -> Tensor:
     """The k best of two sets of keys, best first."""
     both = torch.cat([mine, others], dim=1)
     return both.topk(min(k, both.shape[1]), dim=1).values
+
+
+def _check(scores: Tensor) -> None:
+    if bool(scores.sum().isnan()) and bool(scores.isnan().any()):  # a sum is four times as fast as looking at each
+        raise NotANumber
 
 
 def _of_all(scores: Tensor, k: int, first: int) -> Tensor:

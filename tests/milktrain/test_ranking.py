@@ -123,6 +123,21 @@ def test_a_score_that_is_not_a_number_is_an_error_not_a_rank():
         ranking.rank(_Table([[float("nan"), 1.0]]), pairs=torch.tensor([[0, 0]]), candidates=torch.arange(2), k=1)
 
 
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+@pytest.mark.parametrize("width", [5, 21, 79, 80, 641, 1279, 1280, 1342, 4606])
+def test_a_score_that_is_no_number_is_seen_wherever_it_is(width, sign):
+    """In rows that are sorted whole, in those with maxima of blocks, and in columns that are in no block; processors make those of either sign."""
+    for column in sorted({0, width // 3, width // 2, width - 2, width - 1}):
+        scores = torch.arange(2.0 * width).view(2, width)
+        scores[1, column] = torch.tensor(float("nan")).copysign(torch.tensor(sign))
+        with pytest.raises(topk.NotANumber):
+            topk.best_keys(scores, 20)
+    for k in (3, 20):  # without one, infinities of both signs are scores like others
+        scores = torch.arange(2.0 * width).view(2, width)
+        scores[0, 0], scores[0, -1] = torch.inf, -torch.inf
+        assert topk.columns_of(topk.best_keys(scores, k))[0, 0].item() == 0
+
+
 def test_nothing_relevant_is_refused():
     with pytest.raises(BadValue, match="at least one relevant pair"):
         ranking.rank(_Table([[1.0]]), pairs=torch.empty(0, 2, dtype=torch.int64), candidates=torch.arange(1), k=1)
