@@ -100,7 +100,7 @@ def runs(
     sort: Annotated[str | None, typer.Option(help="Column to sort by, greatest first: a setting or a metric, e.g. test_recall_20.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List finished runs with their metrics. docs/runs.md has questions to them in SQL."""
+    """List finished runs of a store with their metrics, or with --runs all of a folder. docs/runs.md has questions to them in SQL."""
     from milktrain import runs as run_folders
     from schemas.plugins import check_known
 
@@ -108,7 +108,7 @@ def runs(
     place = folder or store.parent / "runs"
     if not place.is_dir():
         raise BadValue(f"There is no folder of runs at {place}. Name one with --runs, or the store they lie beside with --store.")
-    frame = run_folders.frame(place)
+    frame = run_folders.frame(place, store=None if folder else store.name)
     if sort:
         check_known(sort, frame.columns, what="column of runs")
         frame = frame.sort(sort, descending=True, nulls_last=True, maintain_order=True)

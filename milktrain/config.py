@@ -100,7 +100,7 @@ def checked(settings: Mapping[str, object]) -> TrainConfig:
         BadValue: listing every setting that is unknown, absent or out of range.
     """
     if wrong := problems(settings):
-        raise BadValue(f"The settings cannot be used: {'; '.join(wrong)}. `python cli.py train --help` lists every setting.")
+        raise BadValue(f"The settings cannot be used: {'; '.join(wrong)}. docs/method.md and docs/training.md say what there is.")
     return TrainConfig(**_fitted(settings))
 
 

@@ -171,7 +171,7 @@ def _one_epoch(training: Training, batches: Iterator[Batch], *, n_steps: int, co
     position, device = training.position, around.device
     training.begin_epoch()
     started = time.perf_counter() - position.seconds
-    saved_at = noted_at = time.monotonic()
+    noted_at = time.monotonic()
     for batch in itertools.islice(batches, position.step, None):  # those done before are drawn again, and passed by
         on_device = Batch(*(column.to(device) for column in (batch.users, batch.positives, batch.negatives)))
         precision = torch.autocast(device.type, dtype=torch.bfloat16) if config.precision == "bfloat16" else None
@@ -185,9 +185,9 @@ def _one_epoch(training: Training, batches: Iterator[Batch], *, n_steps: int, co
             noted_at = now
             under_way = f"epoch {position.epoch}: {position.step} of {n_steps} steps"
             progress.note(f"{_standing(position, config)} | {under_way} | {_parts(position.sums, position.step)}")
-        if around.unfinished and now - saved_at >= around.save_every_s:
+        if around.unfinished and now - training.saved_at >= around.save_every_s:
             around.unfinished.save(training)
-            saved_at = time.monotonic()
+            training.saved_at = time.monotonic()
 
 
 def _close_epoch(training: Training, model: TrainableModule, *, validation: Validation, config: TrainConfig, around: Surroundings) -> None:

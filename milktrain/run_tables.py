@@ -1,4 +1,4 @@
-"""Finished runs as tables for SQL, beside those of the store.
+"""Finished runs of a store as tables for SQL, beside its own.
 
     runs         a row a run: its identity, every setting, its metrics as `<part>_<metric>_<k>`; see `runs.frame`
     run_users    a row a run, part and user: the metrics of each user; read from the run folders as far as a statement needs them
@@ -29,7 +29,7 @@ NO_EPOCHS = {"run_id": pl.String, "epoch": pl.Int64, "seconds": pl.Float64, "los
 
 @contextmanager
 def shown(store: Store, folder: Path, *, statement: str) -> Iterator[list[Path]]:
-    """Let a statement read the runs of a folder.
+    """Let a statement read the runs of a folder that were trained on the store, by its file name.
 
     Args:
         store: open for reading.
@@ -43,7 +43,7 @@ def shown(store: Store, folder: Path, *, statement: str) -> Iterator[list[Path]]
         BadValue: if the path of a file cannot be told to DuckDB.
         StoreError: if a file that the statement needs is damaged.
     """
-    listed = runs.frame(folder)
+    listed = runs.frame(folder, store=store.path.name)
     asked = statement.lower()
     with ExitStack() as stack:
         stack.enter_context(store.registered("runs", listed))

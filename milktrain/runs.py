@@ -127,7 +127,7 @@ IDENTITY = (
 )  # fmt: skip
 
 
-def frame(folder: Path) -> pl.DataFrame:
+def frame(folder: Path, *, store: str | None = None) -> pl.DataFrame:
     """One row a run, for SQL: its identity, its settings, and its metrics as `<part>_<metric>_<k>`. Empty where there are no runs.
 
     `configuration` names all that shapes a run besides the split and the seed: model, modalities, settings, device, profile. Runs that
@@ -135,9 +135,10 @@ def frame(folder: Path) -> pl.DataFrame:
 
     Args:
         folder: the folder that holds the run folders.
+        store: file name of a store; runs of other stores are left out, whose users and splits are others of the same numbers and names.
     """
     rows = [_row(manifest) for manifest in sorted(folder.glob(f"[!.]*/{MANIFEST}"))]
-    rows = [row for row in rows if row]
+    rows = [row for row in rows if row and (store is None or row["store"] == store)]
     return pl.DataFrame(rows, infer_schema_length=None) if rows else pl.DataFrame(schema=dict.fromkeys((*IDENTITY, "configuration"), pl.String))
 
 

@@ -5,6 +5,7 @@ weights, moments of the optimizer, generators, and the position in the epoch, wh
 generator stood when it began.
 """
 
+import time
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -71,6 +72,7 @@ class Training:
         self.model, self.optimizer, self.generators = model, optimizer, generators
         self.position = Position()
         self.best: dict[str, Tensor] = {}
+        self.saved_at = time.monotonic()  # when its state was written last; epochs may be shorter than the time between two states
         self._epoch_began_at = generators.triples.get_state()
 
     def begin_epoch(self) -> None:

@@ -44,12 +44,12 @@ def test_the_commands_of_the_page_run_in_their_order(shop, monkeypatch):
         said[line] = done.stdout + done.stderr
         if words[0] in ("recommend", "similar", "evaluate") and "--json" not in words:
             assert max(map(len, done.stdout.splitlines())) <= 80
-    of = {name: next(text for line, text in said.items() if name in line) for name in ("--items", "evaluate --run ftmt-0 --store", "--split mtmt-0")}
+    of = {name: next(text for line, text in said.items() if name in line) for name in ("--items", "evaluate --run ftmt-0 --store", "--split ftft-0")}
     assert "1 of 4 items have no modality that the run uses" in of["--items"]
     assert "mug-903   nothing" in of["--items"]
     assert "visual (no picture and no video)" in of["--items"]
     assert "to the bit" in of["evaluate --run ftmt-0 --store"]
-    assert "left out" not in of["--split mtmt-0"]
+    assert "left out" not in of["--split ftft-0"]
 
 
 def test_the_python_of_the_page_runs(shop, monkeypatch, capsys):

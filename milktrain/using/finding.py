@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from milktrain.runs import MANIFEST
+from milktrain.runs import MANIFEST, frame
 from schemas.errors import BadValue, DataError
 
 LISTED = 8
@@ -14,7 +14,7 @@ def run_folder(named: str | Path, *, runs: Path | None = None, store: Path | Non
     Args:
         named: a run folder, its `run.json`, or a run's name or the start of it that no other has.
         runs: folder that names are looked for in; where `named` has no folder of its own and this is None, `runs` beside the store, or here.
-        store: see `runs`.
+        store: see `runs`; where a start fits several runs, those of this store are meant.
 
     Raises:
         BadValue: if there is no such run, or several; the message lists them.
@@ -27,6 +27,9 @@ def run_folder(named: str | Path, *, runs: Path | None = None, store: Path | Non
     place = path.parent if path.parent != Path() else runs or (store.parent if store else Path()) / "runs"
     folders = sorted(found.parent for found in place.glob(f"[!.]*/{MANIFEST}")) if place.is_dir() else []
     fitting = [folder for folder in folders if folder.name.startswith(path.name)] if path.name else []
+    if len(fitting) > 1 and store:
+        of_store = set(frame(place, store=store.name)["run_id"])
+        fitting = [folder for folder in fitting if folder.name in of_store] or fitting
     exact = [folder for folder in fitting if folder.name == path.name]
     if len(exact or fitting) == 1:
         return (exact or fitting)[0]

@@ -1,5 +1,6 @@
 """A training that is interrupted ends as if it had been left alone; a state that is damaged or of another run is refused."""
 
+import itertools
 import json
 import random
 import signal
@@ -7,12 +8,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import planted
 import pytest
 
 from milkprep import splits
-from milktrain import config, recipe
+from milktrain import config, loop, recipe, training
 from schemas.contracts import Setting
 from schemas.errors import BadValue, DataError, UnknownName
 from schemas.reporting import Silent
@@ -93,6 +95,25 @@ def _saved(folder):
 
 def _state(folder):
     return next(folder.glob(".*.unfinished/last.safetensors"))
+
+
+def test_states_are_written_by_the_clock_also_where_epochs_are_shorter_than_the_time_between_them(path, tmp_path, monkeypatch):
+    ticks = itertools.count()
+    clock = SimpleNamespace(monotonic=lambda: float(next(ticks)), perf_counter=time.perf_counter)
+    for module in (loop, training):
+        monkeypatch.setattr(module, "time", clock)
+    steps = []
+
+    def watch(row):
+        steps.append(next(ticks))
+        if row["epoch"] == 12:
+            raise Interrupted
+
+    settings = config.load(changes=CHANGES | {"evaluate_every": "100", "max_epochs": "100"})
+    with pytest.raises(Interrupted):
+        recipe.train(path, split="ftmt-0", config=settings, runs_folder=tmp_path, reporter=Silent(), watch=watch, save_every_s=60)
+    assert max(b - a for a, b in itertools.pairwise(steps)) < 60 < steps[-1]  # no epoch is as long as that, all together are
+    assert list(tmp_path.rglob("*.safetensors"))
 
 
 @pytest.mark.parametrize("keep", [0, 5, 200, -1])

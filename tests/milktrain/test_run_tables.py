@@ -16,7 +16,7 @@ from schemas.store import Store
 PAGE = Path(__file__).parents[2] / "docs" / "runs.md"
 
 
-def _run(folder, name, *, users, split="ftmt-0", log=((1, 0.5), (2, 0.25)), **changes):
+def _run(folder, name, *, users, split="ftmt-0", log=((1, 0.5), (2, 0.25)), store="a.duckdb", **changes):
     """Write a run folder by hand: `users` are the ndcg@20 of test users 0, 1, ..."""
     place = folder / name
     place.mkdir(parents=True)
@@ -24,7 +24,7 @@ def _run(folder, name, *, users, split="ftmt-0", log=((1, 0.5), (2, 0.25)), **ch
     metrics = {"val": {"ndcg@10": 0.5}, "test": {"ndcg@20": sum(users) / len(users), "recall@20": 0.5}}
     record = {
         "run_id": name, "model": "milk", "preset": "default", "split": split, "setting": "ftmt", "seed": settings.seed, "modalities": "text",
-        "device": "cpu", "profile": "milk", "config": settings.model_dump(mode="json"), "metrics": metrics,
+        "store": store, "device": "cpu", "profile": "milk", "config": settings.model_dump(mode="json"), "metrics": metrics,
     }  # fmt: skip
     (place / "run.json").write_text(json.dumps(record))
     table = {"user_idx": range(len(users)), "n_relevant": [1] * len(users), "ndcg@20": users, "recall@20": users}
@@ -64,6 +64,13 @@ def test_users_of_all_runs_are_one_table_with_the_run_and_the_part(ask, folder):
     assert found["run_id"].to_list() == ["a"] * 3 + ["b"] * 3 + ["c"] * 3
     assert found["ndcg_20"].to_list() == [1.0, 0.5, 0.0, 0.5, 0.5, 0.5, 0.0, 0.0, 0.75]
     assert set(found["part"]) == {"test"}
+
+
+def test_runs_of_another_store_whose_users_are_others_stay_out(ask, folder):
+    _run(folder, "z", users=[1.0, 1.0, 1.0], store="b.duckdb")
+    for table in ("runs", "run_users", "run_groups", "run_epochs"):
+        assert ask(f"SELECT DISTINCT run_id FROM {table} ORDER BY ALL", folder)["run_id"].to_list() == ["a", "b", "c"]
+    assert runs.frame(folder)["run_id"].to_list() == ["a", "b", "c", "z"]
 
 
 def test_the_mean_over_users_is_the_metric_of_the_run(ask, folder):
@@ -154,7 +161,7 @@ def test_a_path_that_would_be_a_pattern_is_refused(ask, folder):
 def test_runs_are_listed_by_a_column_the_greatest_first(folder):
     result = CliRunner().invoke(cli.app, ["runs", "--runs", str(folder), "--sort", "test_ndcg_20", "--json"])
     assert [row["run_id"] for row in json.loads(result.stdout)] == ["a", "b", "c"]  # .5, .5 in the order of names, .25
-    result = CliRunner().invoke(cli.app, ["runs", "--runs", str(folder), "--sort", "beta"])
+    result = CliRunner(env={"COLUMNS": "160"}).invoke(cli.app, ["runs", "--runs", str(folder), "--sort", "beta"])
     rows = [line.split() for line in result.stdout.splitlines()]
     assert [(row[0], row[-1]) for row in rows if row and row[0] in ("a", "b", "c")] == [("a", "50.0000"), ("b", "50.0000"), ("c", "7.0000")]
     result = CliRunner().invoke(cli.app, ["runs", "--runs", str(folder), "--sort", "test_ndgc_20"])

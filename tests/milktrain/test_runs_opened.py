@@ -234,6 +234,14 @@ def test_a_run_that_is_not_there_or_not_the_only_one_is_answered_with_those_that
         trained.open_run(tmp_path / named)
 
 
+def test_of_runs_whose_names_begin_alike_those_of_the_named_store_are_meant(folder, path, tmp_path):
+    for name, store in ((folder.name, path.name), (folder.name + "-2", "other.duckdb")):
+        shutil.copytree(folder, tmp_path / name)
+        record = json.loads((tmp_path / name / "run.json").read_text())
+        (tmp_path / name / "run.json").write_text(json.dumps(record | {"store": store}))
+    assert trained.open_run("ftmt-0", runs=tmp_path, store=path).folder == tmp_path / folder.name
+
+
 def test_what_was_judged_is_written_into_a_new_folder_as_a_run_folder_has_it(folder, tmp_path):
     found = judging.judge(trained.open_run(folder))
     judging.write(found, tmp_path / "judged")
