@@ -176,7 +176,7 @@ def test_the_questions_of_the_page_are_answered(path, run):
 def test_sql_over_groups_leaves_out_runs_that_have_none_and_names_what_is_damaged(path, tmp_path):
     folder = tmp_path / "runs" / "old"
     folder.mkdir(parents=True)
-    (folder / "run.json").write_text(json.dumps({"run_id": "old", "metrics": {}}))
+    (folder / "run.json").write_text(json.dumps({"run_id": "old", "store": path.name, "metrics": {}}))
     with Store(path, mode="read") as store:
         with run_tables.shown(store, tmp_path / "runs", statement="FROM run_groups"):
             assert store.user_query("SELECT count(*) AS n FROM run_groups").item() == 0
