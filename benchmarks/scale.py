@@ -8,6 +8,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import epoch
 import torch
@@ -53,8 +54,8 @@ def seconds_of(way: Callable[[], None]) -> float:
 
 def peak_gb() -> float:
     """The kernel's peak of this process's memory."""
-    with open("/proc/self/status") as lines:  # noqa: PTH123 # a file of the kernel
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1e6
+    status = Path("/proc/self/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1e6
 
 
 def measure(large: epoch.Size) -> dict[str, float]:

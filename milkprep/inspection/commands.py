@@ -120,10 +120,11 @@ def coverage(
     """Count the items that have each modality and each combination, why the others lack one, and what a split leaves."""
     from milkprep.inspection import coverage as counting
     from milkprep.inspection import coverage_bars, coverage_plot
+    from schemas import pictures
 
     console: Console = ctx.obj
     if png:
-        coverage_plot.refuse(png, store=store)
+        pictures.refuse(png, store=store)
     counted = counting.count(store, split=split)
     if png:
         coverage_plot.write(counted, png, title=f"Coverage of {store.name}")

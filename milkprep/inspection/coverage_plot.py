@@ -1,4 +1,4 @@
-"""Coverage as a picture; the only module that imports matplotlib.
+"""Coverage as a picture.
 
 Colours are those of Okabe and Ito (2008), which people tell apart who see colours differently; what was lost is hatched besides.
 A text from the store is drawn as it is: never as a formula.
@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from milkprep.inspection.coverage import Coverage, printable
+from schemas import pictures
 from schemas.contracts import Modality
-from schemas.errors import BadValue
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,18 +25,6 @@ SEVERAL, NOTHING = "#56B4E9", "#BBBBBB"
 MOST_REASONS = 5  # of a modality
 LABEL_COLUMNS, LABEL_LINES = 46, 2
 WIDTH, BAR_HEIGHT, PANEL_HEIGHT, DPI = 9.0, 0.29, 0.75, 150  # inches, and dots an inch
-
-
-def refuse(png: Path, *, store: Path) -> None:
-    """Refuse a file that cannot be meant, before anything is computed.
-
-    Raises:
-        BadValue: if it has another ending, lies in no folder, is a folder, or is the store.
-    """
-    if png.suffix.lower() != ".png":
-        raise BadValue(f"--png writes PNG, and {png} ends otherwise. Name a file that ends in .png.")
-    if not png.absolute().parent.is_dir() or png.is_dir() or png.resolve() == store.resolve():
-        raise BadValue(f"--png {png} is the store itself or a folder, or lies in no folder. Name another file.")
 
 
 def write(coverage: Coverage, png: Path, *, title: str) -> None:
@@ -54,7 +42,6 @@ def write(coverage: Coverage, png: Path, *, title: str) -> None:
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    partial = png.with_name(f".{png.name}.partial")
     panels = [_draw_modalities, _draw_combinations, _draw_reasons, *([_draw_split] if coverage.split else [])]
     with mpl.rc_context({"text.parse_math": False, "font.family": "DejaVu Sans", "hatch.linewidth": 0.6}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"Glyph .* missing from")  # a reason may hold any script; it is drawn as boxes
@@ -64,11 +51,7 @@ def write(coverage: Coverage, png: Path, *, title: str) -> None:
         axes = figure.subplots(len(panels), 1, gridspec_kw={"height_ratios": heights}, squeeze=False)[:, 0]
         for draw, each in zip(panels, axes, strict=True):
             draw(each, coverage)
-        try:
-            figure.savefig(partial, format="png", dpi=DPI)
-            partial.replace(png)
-        finally:
-            partial.unlink(missing_ok=True)
+        pictures.save(figure, png, dpi=DPI)
 
 
 def _bars(coverage: Coverage) -> list[int]:

@@ -48,10 +48,11 @@ def sweep(
     from milktrain import config as settings
     from milktrain.sweeping import plot, study
     from milktrain.sweeping import space as spaces
+    from schemas import pictures
 
     console: Console = ctx.obj
     if png:
-        plot.refuse(png, store=store)
+        pictures.refuse(png, store=store)
     asked = changes_of(changes or [])
     if metric and asked.get("stop_metric", metric) != metric:
         raise BadValue(f"--metric {metric} and --set stop_metric={asked['stop_metric']} are two metrics. Leave one of them out.")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from milktrain.sweeping.space import Dimension
-from schemas.errors import BadValue
+from schemas import pictures
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,18 +19,6 @@ if TYPE_CHECKING:
 
 TRIAL, BEST = "#0072B2", "#D55E00"
 COLUMNS, PANEL, DPI = 3, (3.6, 2.7), 150  # panels in a row; inches; dots an inch
-
-
-def refuse(png: Path, *, store: Path) -> None:
-    """Refuse a file that cannot be meant, before anything is computed.
-
-    Raises:
-        BadValue: if it has another ending, lies in no folder, is a folder, or is the store.
-    """
-    if png.suffix.lower() != ".png":
-        raise BadValue(f"--png writes PNG, and {png} ends otherwise. Name a file that ends in .png.")
-    if not png.absolute().parent.is_dir() or png.is_dir() or png.resolve() == store.resolve():
-        raise BadValue(f"--png {png} is the store itself or a folder, or lies in no folder. Name another file.")
 
 
 def write(found: "Sweep", *, plan: "Plan", png: Path) -> None:
@@ -47,7 +35,6 @@ def write(found: "Sweep", *, plan: "Plan", png: Path) -> None:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    partial = png.with_name(f".{png.name}.partial")
     complete = [trial for trial in found.trials if trial.value is not None]
     n_rows = math.ceil((len(plan.space.dimensions) + 1) / COLUMNS)
     with mpl.rc_context({"text.parse_math": False, "font.family": "DejaVu Sans", "font.size": 8}):
@@ -59,11 +46,7 @@ def write(found: "Sweep", *, plan: "Plan", png: Path) -> None:
             _draw_setting(next(panels), each, [trial for trial in complete if each.name in trial.settings], best=found.best[:1])
         for left in panels:
             left.set_axis_off()
-        try:
-            figure.savefig(partial, format="png", dpi=DPI)
-            partial.replace(png)
-        finally:
-            partial.unlink(missing_ok=True)
+        pictures.save(figure, png, dpi=DPI)
 
 
 def _draw_order(axes: "Axes", complete: "Sequence[Trial]") -> None:

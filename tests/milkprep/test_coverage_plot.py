@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 import cli
 from milkprep import splits
 from milkprep.inspection import coverage, coverage_plot
+from schemas import pictures
 from schemas.contracts import Setting
 from schemas.errors import BadValue
 from schemas.store import Store
@@ -101,12 +102,12 @@ def test_a_failure_half_way_leaves_nothing_and_keeps_the_picture_before(store, t
 def test_a_file_that_cannot_be_meant_is_refused(store, tmp_path, name, says):
     (tmp_path / "folder.png").mkdir()
     with pytest.raises(BadValue, match=re.escape(says)):
-        coverage_plot.refuse(tmp_path / name, store=store)
+        pictures.refuse(tmp_path / name, store=store)
 
 
 def test_the_store_itself_is_no_place_for_a_picture(tmp_path):
     with pytest.raises(BadValue, match="is the store itself"):
-        coverage_plot.refuse(tmp_path / "s.png", store=tmp_path / "s.png")
+        pictures.refuse(tmp_path / "s.png", store=tmp_path / "s.png")
 
 
 def test_the_command_draws_and_says_where(store, tmp_path):

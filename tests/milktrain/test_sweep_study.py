@@ -18,6 +18,7 @@ import cli
 from milktrain import config, recipe, runs
 from milktrain.sweeping import plot, records
 from milktrain.sweeping.records import State
+from schemas import pictures
 from schemas.errors import BadValue, DataError, UnknownName
 from schemas.reporting import Silent
 from schemas.store import Store
@@ -205,7 +206,7 @@ def test_a_sweep_is_drawn_into_a_file_that_is_whole(alone, tmp_path):
 @pytest.mark.parametrize("name", ["x.jpg", "nowhere/x.png", "."])
 def test_a_picture_that_cannot_be_meant_is_refused(tmp_path, name):
     with pytest.raises(BadValue, match="--png"):
-        plot.refuse(tmp_path / name, store=tmp_path / "a.duckdb")
+        pictures.refuse(tmp_path / name, store=tmp_path / "a.duckdb")
 
 
 def test_runs_of_a_sweep_are_listed_like_others(alone):

@@ -1,0 +1,44 @@
+"""Pictures of results as files: refused before anything is computed, and whole or not there."""
+
+from pathlib import Path
+from typing import Protocol
+
+from schemas.errors import BadValue
+
+
+class Figure(Protocol):
+    """What is asked of a figure of matplotlib, which this room does not import."""
+
+    def savefig(self, fname: Path, *, format: str, dpi: int) -> object:  # noqa: A002 - the library's own name
+        """Draw into a file."""
+
+
+def refuse(png: Path, *, store: Path) -> None:
+    """Refuse a file that cannot be meant, before anything is computed.
+
+    Raises:
+        BadValue: if it has another ending, lies in no folder, is a folder, or is the store.
+    """
+    if png.suffix.lower() != ".png":
+        raise BadValue(f"--png writes PNG, and {png} ends otherwise. Name a file that ends in .png.")
+    if not png.absolute().parent.is_dir() or png.is_dir() or png.resolve() == store.resolve():
+        raise BadValue(f"--png {png} is the store itself or a folder, or lies in no folder. Name another file.")
+
+
+def save(figure: Figure, png: Path, *, dpi: int) -> None:
+    """Draw a figure into a file, which is complete or not there; one that is there is overwritten.
+
+    Args:
+        figure: a figure of matplotlib.
+        png: the file.
+        dpi: dots an inch.
+
+    Raises:
+        OSError: if the file cannot be written.
+    """
+    partial = png.with_name(f".{png.name}.partial")
+    try:
+        figure.savefig(partial, format="png", dpi=dpi)
+        partial.replace(png)
+    finally:
+        partial.unlink(missing_ok=True)
