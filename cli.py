@@ -23,7 +23,7 @@ from milkprep.inspection import commands as inspection
 from milkprep.pull import commands as pull
 from milkprep.splitting import commands as splitting
 from milktrain import commands as training
-from milktrain.sweeping import commands as sweeping
+from milktrain import rooms
 from milktrain.using import commands as using
 from schemas import __version__, answers, reporting
 from schemas.answers import Format
@@ -42,7 +42,6 @@ INTERRUPTED = 130
 SHOWN_ROWS = 1000  # of an answer, in a table for people
 PLAIN_WIDTH = 200  # columns of a table that no terminal shows
 StorePath = prep.StorePath
-AsJson = prep.AsJson
 
 
 class RichConsole:
@@ -138,8 +137,8 @@ class _RefusingGroup(typer.core.TyperGroup):
 
 app = typer.Typer(cls=_RefusingGroup, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(pull.app, name="pull")
-for room in (prep, splitting, inspection, export, training, sweeping):
-    app.add_typer(room.app)
+for each in (*(room.app for room in (prep, splitting, inspection, export)), *rooms.APPS):
+    app.add_typer(each)
 app.add_typer(using.room(newcomers.embed))
 
 

@@ -1,0 +1,5 @@
+"""Commands that compare finished runs: compare."""
+
+import typer
+
+app = typer.Typer()

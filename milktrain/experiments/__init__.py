@@ -1,0 +1,1 @@
+"""Plans of many runs, those of the paper among them. README.md says where what is."""

@@ -1,0 +1,5 @@
+"""Commands that carry out plans of many runs: experiment, reproduce."""
+
+import typer
+
+app = typer.Typer()
