@@ -1,6 +1,7 @@
 """The settings of a training run: strict, frozen, complete; every problem reported at once; no file is read here but presets.
 
-A run is described by a preset, the changes a user makes to it, and nothing else.
+A run is described by a preset, what the model's publication uses instead, the changes a user makes to it, and nothing else. Settings that
+one model alone knows lie in its own file, see `model_settings`; here they travel by name.
 """
 
 import tomllib
@@ -11,6 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from milktrain import model_settings
+from milktrain.model_settings import MILK, Value
 from schemas.errors import BadValue
 from schemas.plugins import check_known
 
@@ -61,6 +64,7 @@ class TrainConfig(BaseModel):
     stop_metric: Annotated[str, Field(pattern=r"^[a-z_]+@[1-9][0-9]{0,5}$")] = Field(description="what decides on validation which state is best")
     cutoffs: tuple[Count, ...] = Field(min_length=1, description="list lengths K that metrics are reported at")
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(description="of initial weights, order, negatives and environments")
+    of_model: dict[str, Value] = Field(default={}, description="settings of a model other than milk that it alone knows, complete")
 
 
 def presets() -> list[str]:
@@ -69,16 +73,17 @@ def presets() -> list[str]:
     return sorted(f.name.removesuffix(".toml") for f in files if f.name.endswith(".toml"))
 
 
-def load(preset: str = "default", *, file: Path | None = None, changes: Mapping[str, str] | None = None) -> TrainConfig:
+def load(preset: str = "default", *, model: str = MILK, file: Path | None = None, changes: Mapping[str, str] | None = None) -> TrainConfig:
     """A preset with a file's and a user's changes laid over it, in that order.
 
     Args:
         preset: name of a shipped preset.
+        model: what is trained; what its publication uses is laid over the preset before anything else.
         file: TOML file of settings.
         changes: settings as typed, `{"beta": "1000"}`; each is read as a TOML value, or as plain text where it is none.
 
     Raises:
-        UnknownName: if there is no such preset.
+        UnknownName: if there is no such preset or model.
         BadValue: listing every setting that is unknown or out of range.
 
     Example:
@@ -90,35 +95,56 @@ def load(preset: str = "default", *, file: Path | None = None, changes: Mapping[
     mine = (_from_file(file) if file else {}) | {name: _typed(value) for name, value in (changes or {}).items()}
     if "preset" in mine:
         raise BadValue("preset is no setting to change: name the preset to start from with --preset.")
-    return checked(tomllib.loads(text) | {"preset": preset} | mine)
+    if idle := sorted(set(mine) & model_settings.OF_MILK) if model != MILK else []:
+        raise BadValue(f"{model} has no {', '.join(idle)}: only milk knows such a thing. Leave it out, or train milk.")
+    return checked(tomllib.loads(text) | {"preset": preset} | model_settings.usual(model) | mine, model=model)
 
 
-def checked(settings: Mapping[str, object]) -> TrainConfig:
-    """Settings by name as a configuration.
+def checked(settings: Mapping[str, object], *, model: str = MILK) -> TrainConfig:
+    """Settings by name as a configuration; those that the model alone knows may stand beside the others.
 
     Raises:
         BadValue: listing every setting that is unknown, absent or out of range.
     """
-    if wrong := problems(settings):
-        raise BadValue(f"The settings cannot be used: {'; '.join(wrong)}. docs/method.md and docs/training.md say what there is.")
-    return TrainConfig(**_fitted(settings))
+    if wrong := problems(settings, model=model):
+        raise BadValue(f"The settings cannot be used: {'; '.join(wrong)}. See docs/method.md, docs/training.md, `python cli.py models`.")
+    return TrainConfig(**_fitted(_own_apart(settings, model)))
 
 
-def problems(settings: Mapping[str, object]) -> list[str]:
+def problems(settings: Mapping[str, object], *, model: str = MILK) -> list[str]:
     """What is wrong with settings, each in words; nothing where they can be used."""
+    apart = _own_apart(settings, model)
+    found: list[str] = []
+    for kind, given in ((model_settings.of(model), dict(apart["of_model"])), (TrainConfig, _fitted(apart))):  # type: ignore[call-overload] # it is a dictionary
+        try:
+            kind(**given)
+        except ValidationError as error:
+            found += [_in_words(each["type"], ".".join(map(str, each["loc"])), each["msg"], each.get("input")) for each in error.errors()]
+    if model != MILK and settings.get("imputation") in model_settings.OWN_STANDINS:
+        found.append(f"imputation: {settings['imputation']} is part of milk, and {model} takes features as they come")
+    return found
+
+
+def value(config: TrainConfig, name: str) -> object:
+    """A setting by name, whether all models have it or one."""
+    return config.of_model[name] if name in config.of_model else getattr(config, name)
+
+
+def _own_apart(settings: Mapping[str, object], model: str) -> dict[str, object]:
+    """Settings with those that the model alone knows in a table of their own, which is complete where nothing is wrong with it."""
+    own, names = model_settings.of(model), set(model_settings.of(model).model_fields)
+    given = settings.get("of_model", {})
+    assert isinstance(given, Mapping)
+    mine = dict(given) | {name: each for name, each in settings.items() if name in names}
     try:
-        TrainConfig(**_fitted(settings))
-    except ValidationError as error:
-        return [_in_words(each["type"], ".".join(map(str, each["loc"])), each["msg"], each.get("input")) for each in error.errors()]
-    return []
+        mine = own(**model_settings.fitted(own, mine)).model_dump()
+    except ValidationError:
+        mine = model_settings.fitted(own, mine)
+    return {name: each for name, each in settings.items() if name not in names} | {"of_model": mine}
 
 
 def _fitted(settings: Mapping[str, object]) -> dict[str, Any]:
-    fitted = dict(settings)
-    for name, field in TrainConfig.model_fields.items():  # 50 is a fine way to write the float 50.0
-        value = fitted.get(name)
-        if "float" in str(field.annotation) and isinstance(value, int) and not isinstance(value, bool):
-            fitted[name] = float(value)
+    fitted = model_settings.fitted(TrainConfig, settings)
     if isinstance(cutoffs := fitted.get("cutoffs"), list):
         fitted["cutoffs"] = tuple(cutoffs)
     return fitted

@@ -17,7 +17,7 @@ from milktrain.config import TrainConfig
 from milktrain.evaluation import evaluate
 from milktrain.optimizers import Stepper
 from milktrain.optimizers import adam as adam
-from milktrain.recommender import Batch, Ranker, Scorer, Trainable
+from milktrain.recommender import Batch, Batches, EpochWise, InTurns, Losses, OwnBatches, Ranker, Scheduled, Scorer, Trainable
 from milktrain.training import Generators as Generators
 from milktrain.training import Position, Training
 from schemas.errors import TrainingDiverged
@@ -44,11 +44,13 @@ class Validation:
         pairs: (n, 2) int64 user, item of the validation part.
         candidates: (C,) int64 item ids.
         memory: bytes for the scores of a chunk; it changes nothing else.
+        masked: (m, 2) int64 user, item that may not be in a list; None masks nothing.
     """
 
     pairs: Tensor
     candidates: Tensor
     memory: int = ranking.MEMORY
+    masked: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +121,9 @@ def fit(
         label = f"train from epoch {done + 1}" if done else "train"
         with reporter.progress(label, total=config.max_epochs - done, unit="epochs") as progress:
             while not _is_over(training.position, config):
-                batches = sampling.epoch(train, sampler, batch_size=config.batch_size, generator=generators.triples)
-                _one_epoch(training, batches, n_steps=-(-len(train) // config.batch_size), config=config, around=around, progress=progress)
+                _begin_epoch(training, model)
+                batches = _batches(model, train, sampler, config=config, generator=generators.triples)
+                _one_epoch(training, batches, config=config, around=around, progress=progress)
                 _close_epoch(training, model, validation=validation, config=config, around=around)
                 _tell(progress, training.position, config)
     except TrainingDiverged:
@@ -128,8 +131,25 @@ def fit(
             around.unfinished.remove()
         raise
     model.load_state_dict(training.best)
+    model.eval()
     position = training.position
     return Fit(len(position.log), position.best_epoch, float(np.median([row["seconds"] for row in position.log])), position.log, resumed_at)
+
+
+def _begin_epoch(training: Training, model: TrainableModule) -> None:
+    training.begin_epoch()
+    model.train()
+    if isinstance(model, EpochWise) and not training.position.step:  # what it made is in its state where an epoch is half done
+        model.begin_epoch()
+    if isinstance(model, Scheduled):
+        training.optimizer.scale_learning_rates(model.learning_rate_factor(training.position.epoch))
+
+
+def _batches(model: TrainableModule, train: Tensor, sampler: sampling.Negatives, *, config: TrainConfig, generator: torch.Generator) -> Batches:
+    """One epoch: the model's own, or every interaction once with a negative."""
+    if isinstance(model, OwnBatches):
+        return model.batches(batch_size=config.batch_size, generator=generator)
+    return Batches(-(-len(train) // config.batch_size), sampling.epoch(train, sampler, batch_size=config.batch_size, generator=generator))
 
 
 def run_epoch(model: TrainableModule, optimizer: Stepper, batches: Iterator[Batch], *, generator: np.random.Generator) -> dict[str, float]:
@@ -153,26 +173,33 @@ def _step(
     model: TrainableModule, optimizer: Stepper, batch: Batch, *, generator: np.random.Generator, sums: dict[str, float],
     precision: AbstractContextManager[object] | None = None,
 ) -> None:  # fmt: skip
-    with precision or nullcontext():
-        losses = model.losses(batch, generator=generator)
-    found = {"loss": losses.total.item()} | {name: part.mean().item() for name, part in losses.parts.items()}
-    if not np.isfinite(found["loss"]):
-        raise TrainingDiverged(
-            f"The loss became {found['loss']} ({found}). Lower learning_rate or beta, or look at the features with `python cli.py check`."
-        )
-    optimizer.zero_grad(set_to_none=True)
-    losses.total.backward()  # type: ignore[no-untyped-call] # torch does not annotate it
-    optimizer.step()
-    for name, value in found.items():
-        sums[name] = sums.get(name, 0.0) + value
+    turns = model.in_turns(batch, generator=generator) if isinstance(model, InTurns) else _at_once(model, batch, generator)
+    while True:
+        with precision or nullcontext():
+            losses = next(turns, None)
+        if losses is None:
+            return
+        found = {"loss": losses.total.item()} | {name: part.mean().item() for name, part in losses.parts.items()}
+        if not np.isfinite(found["loss"]):
+            raise TrainingDiverged(
+                f"The loss became {found['loss']} ({found}). Lower learning_rate, or look at the features with `python cli.py check`."
+            )
+        optimizer.zero_grad(set_to_none=True)
+        losses.total.backward()  # type: ignore[no-untyped-call] # torch does not annotate it
+        optimizer.step()
+        for name, value in found.items():
+            sums[name] = sums.get(name, 0.0) + value
 
 
-def _one_epoch(training: Training, batches: Iterator[Batch], *, n_steps: int, config: TrainConfig, around: Surroundings, progress: Progress) -> None:
+def _at_once(model: TrainableModule, batch: Batch, generator: np.random.Generator) -> Iterator[Losses]:
+    yield model.losses(batch, generator=generator)
+
+
+def _one_epoch(training: Training, batches: Batches, *, config: TrainConfig, around: Surroundings, progress: Progress) -> None:
     position, device = training.position, around.device
-    training.begin_epoch()
     started = time.perf_counter() - position.seconds
     noted_at = time.monotonic()
-    for batch in itertools.islice(batches, position.step, None):  # those done before are drawn again, and passed by
+    for batch in itertools.islice(batches.drawn, position.step, None):  # those done before are drawn again, and passed by
         on_device = Batch(*(column.to(device) for column in (batch.users, batch.positives, batch.negatives)))
         precision = torch.autocast(device.type, dtype=torch.bfloat16) if config.precision == "bfloat16" else None
         _step(
@@ -183,7 +210,7 @@ def _one_epoch(training: Training, batches: Iterator[Batch], *, n_steps: int, co
         now = time.monotonic()
         if now - noted_at >= NOTE_EVERY_S:
             noted_at = now
-            under_way = f"epoch {position.epoch}: {position.step} of {n_steps} steps"
+            under_way = f"epoch {position.epoch}: {position.step} of {batches.n} steps"
             progress.note(f"{_standing(position, config)} | {under_way} | {_parts(position.sums, position.step)}")
         if around.unfinished and now - training.saved_at >= around.save_every_s:
             around.unfinished.save(training)
@@ -210,10 +237,12 @@ def _is_over(position: Position, config: TrainConfig) -> bool:
     return done >= config.max_epochs or (looked and done - position.best_epoch > config.patience)
 
 
-def _look(model: Scorer, validation: Validation, stop_metric: str, device: torch.device) -> float:
+def _look(model: TrainableModule, validation: Validation, stop_metric: str, device: torch.device) -> float:
     cutoff = int(stop_metric.partition("@")[2])
-    pairs, candidates = validation.pairs, validation.candidates
-    return evaluate(model, pairs=pairs, candidates=candidates, cutoffs=(cutoff,), memory=validation.memory, device=device).means[stop_metric]
+    model.eval()
+    pairs, candidates, masked = validation.pairs, validation.candidates, validation.masked
+    judged = evaluate(model, pairs=pairs, candidates=candidates, cutoffs=(cutoff,), masked=masked, memory=validation.memory, device=device)
+    return judged.means[stop_metric]
 
 
 class OnDevice:

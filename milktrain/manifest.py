@@ -8,6 +8,7 @@ import torch
 
 from milktrain import protocol
 from milktrain.bundle import Bundle
+from milktrain.collaborative import Learned
 from milktrain.config import TrainConfig
 from milktrain.evaluation import Evaluation
 from milktrain.loop import Fit
@@ -55,6 +56,13 @@ def identity(data: Bundle, *, model: str, config: TrainConfig, device: str = "cp
         "profile": profile.value,
         "protocol": judged_by,
     }
+
+
+def backbone(learned: Learned | None) -> dict[str, object]:
+    """Where the collaborative vectors came from that a model started from; nothing for a model that has none."""
+    if learned is None:
+        return {}
+    return {"backbone": {"name": learned.name, "fingerprint": learned.fingerprint, "seconds": learned.seconds, "reused": learned.reused}}
 
 
 def outcome(

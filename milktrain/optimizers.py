@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from milktrain.config import TrainConfig
+from milktrain.recommender import OwnOptimizers
 from schemas.errors import BadValue
 
 
@@ -44,6 +45,12 @@ class Together:
         """Step all."""
         for part in self.parts:
             part.step()
+
+    def scale_learning_rates(self, factor: float) -> None:
+        """Set every learning rate to so many times what it was at first; a training that goes on needs no more than the factor."""
+        for part in self.parts:
+            for group in part.param_groups:
+                group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
 
 
 class RowAdam(torch.optim.Optimizer):
@@ -89,11 +96,15 @@ def adam(model: nn.Module, *, learning_rate: float) -> torch.optim.Adam:
 
 
 def build(model: nn.Module, config: TrainConfig) -> Together:
-    """The optimizer the settings name. With `sparse_adam` the gradients of the model's embedding tables become sparse.
+    """The optimizer the settings name, or those that a model brings itself. With `sparse_adam` the gradients of embedding tables become sparse.
 
     Raises:
-        BadValue: if `sparse_adam` is asked for with a regularisation that moves every parameter at every step.
+        BadValue: if `sparse_adam` is asked for with a regularisation that moves every parameter at every step, or for another model than milk.
     """
+    if config.optimizer == "sparse_adam" and not getattr(model, "SPARSE", False):
+        raise BadValue("optimizer sparse_adam needs a model whose gradients can be sparse, as milk's are: take adam.")
+    if isinstance(model, OwnOptimizers):
+        return Together(model.optimizers(learning_rate=config.learning_rate))
     if config.optimizer == "adam":
         return Together([adam(model, learning_rate=config.learning_rate)])
     if config.regularisation == "parameters":

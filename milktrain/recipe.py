@@ -12,8 +12,9 @@ import polars as pl
 import torch
 from torch import nn
 
-from milktrain import bundle, checkpoint, content, devices, events, groups, manifest, protocol, ranking, runs, sampling
+from milktrain import bundle, checkpoint, collaborative, content, devices, events, groups, manifest, protocol, ranking, runs, sampling
 from milktrain.bundle import Bundle
+from milktrain.collaborative import Learned
 from milktrain.config import TrainConfig
 from milktrain.evaluation import Evaluation, evaluate
 from milktrain.loop import SAVE_EVERY_S, Fit, Surroundings, Validation, fit
@@ -91,11 +92,16 @@ def train(
             return Run(folder.name, folder, False, finished, reused=True)
         unfinished = checkpoint.Unfinished(runs.unfinished(folder), run=str(known["fingerprint"]))
         around = Surroundings(where, unfinished, save_every_s, events.everyone(watch, curves))
-        scorer, how = _trained(data, model=model, config=config, reporter=reporter, around=around, memory=eval_memory)
+        learned = collaborative.of_run(data, config=config, folder=runs_folder / collaborative.FOLDER, reporter=reporter, device=where)
+        scorer, how = _trained(data, model=model, config=config, learned=learned, reporter=reporter, around=around, memory=eval_memory)
         lies = where if isinstance(scorer, nn.Module) else ranking.PROCESSOR
         judged = {part: _judged(scorer, data, part, profile=profile, config=config, memory=eval_memory, device=lies) for part in parts}
         left_out = int((~_has_negative(data, config)).sum())
-        record = known | manifest.outcome(data, how=how, judged=judged, n_without_negative=left_out, seconds=time.perf_counter() - started)
+        record = (
+            known
+            | manifest.backbone(learned)
+            | manifest.outcome(data, how=how, judged=judged, n_without_negative=left_out, seconds=time.perf_counter() - started)
+        )
         replaced = folder.exists()
         by_group = pl.concat(groups.frame(data, part, evaluation.lists, cutoffs=config.cutoffs) for part, evaluation in judged.items())
         _write(folder, scorer, how, judged, by_group, record)
@@ -104,10 +110,12 @@ def train(
 
 
 def _trained(
-    data: Bundle, *, model: str, config: TrainConfig, reporter: Reporter, around: Surroundings, memory: int
+    data: Bundle, *, model: str, config: TrainConfig, learned: Learned | None, reporter: Reporter, around: Surroundings, memory: int
 ) -> tuple[Scorer, Fit | None]:  # fmt: skip
     generators = Generators.seeded(config.seed)
-    task = Task(devices.content_on(around.device, content_of(data, config)), data.n_users, data.pairs[Part.TRAIN])
+    task = Task(
+        devices.content_on(around.device, content_of(data, config)), data.n_users, data.pairs[Part.TRAIN], learned.vectors if learned else None
+    )
     scorer: Scorer = plugins.load(MODELS, model).build(task, config, generator=generators.weights)
     if not isinstance(scorer, nn.Module):
         return scorer, None

@@ -1,10 +1,11 @@
 """What a recommender is: what it is built from, what training gives it, what evaluation asks of it. The models are in `models/`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
+import torch
 from torch import Tensor
 
 
@@ -37,17 +38,32 @@ class Content:
 
 
 @dataclass(frozen=True, slots=True)
+class Collaborative:
+    """Vectors learned from training interactions alone; see `backbones`.
+
+    Shapes:
+        users: (U, D) float32; zeros for users without a training interaction.
+        items: (V, D) float32; zeros for items without one, so for every new item.
+    """
+
+    users: Tensor
+    items: Tensor
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """What a model is built for.
 
     Shapes:
         content: of all V items.
         train: (n, 2) int64 user, item.
+        collaborative: for models whose settings name a backbone; None for others.
     """
 
     content: Content
     n_users: int
     train: Tensor
+    collaborative: Collaborative | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,4 +105,65 @@ class Trainable(Scorer, Protocol):
 
     def losses(self, batch: Batch, *, generator: np.random.Generator) -> Losses:
         """The objective on one batch; `generator` feeds whatever the model draws anew at every step."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Batches:
+    """An epoch of a model that draws its own.
+
+    Args:
+        n: how many.
+        drawn: the batches, drawn as they are asked for; from the same state of the generator always the same ones.
+    """
+
+    n: int
+    drawn: Iterator[Batch]
+
+
+@runtime_checkable
+class OwnBatches(Protocol):
+    """A model whose epoch is not every interaction once with one negative, but items or users, say."""
+
+    def batches(self, *, batch_size: int, generator: torch.Generator) -> Batches:
+        """The batches of one epoch, in main memory; what a column means is the model's affair."""
+        ...
+
+
+@runtime_checkable
+class InTurns(Protocol):
+    """A model whose parts learn in turns on the same batch; training takes these losses and never asks for `losses`."""
+
+    def in_turns(self, batch: Batch, *, generator: np.random.Generator) -> Iterator[Losses]:
+        """Losses one after the other; parameters have moved by the one before when the next is asked for.
+
+        A part that a loss is not to move must not get a gradient from it.
+        """
+        ...
+
+
+@runtime_checkable
+class OwnOptimizers(Protocol):
+    """A model whose publication trains its parts by other optimizers than Adam over everything."""
+
+    def optimizers(self, *, learning_rate: float) -> Sequence[torch.optim.Optimizer]:
+        """Each over parameters of its own, stepped in this order."""
+        ...
+
+
+@runtime_checkable
+class Scheduled(Protocol):
+    """A model whose learning rates change with the epochs."""
+
+    def learning_rate_factor(self, epoch: int) -> float:
+        """What all learning rates are multiplied by in an epoch, counted from 1."""
+        ...
+
+
+@runtime_checkable
+class EpochWise(Protocol):
+    """A model that makes something anew at the beginning of each epoch; what it makes belongs to its state."""
+
+    def begin_epoch(self) -> None:
+        """Called before the first step of an epoch, and not again where a training goes on in the middle of one."""
         ...

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from milktrain import environments
 from milktrain.config import EnvironmentStrategy, Imputation, Switch, TrainConfig
+from milktrain.models import _layers as layers
 from milktrain.models import _present
 from milktrain.models._objective import Terms, objective
 from milktrain.recommender import Batch, Content, Losses, Ranker, Task
@@ -44,6 +45,8 @@ class Milk(nn.Module):
         generator: draws the initial weights.
     """
 
+    #: Whether the gradient of the users' table can be sparse, see `optimizers`.
+    SPARSE = True
     kept: Tensor | None
 
     def __init__(
@@ -59,7 +62,7 @@ class Milk(nn.Module):
         self.strategy, self.aligned, self.invariant = strategy, without not in ("alignment", "both"), without not in ("invariance", "both")
         self.only_present = imputation == "average_present"
         self.users = nn.Embedding(n_users, dim, _weight=torch.empty(n_users, dim).normal_(0, 0.1, generator=generator))
-        self.extractors = nn.ModuleList(_linear(matrix.shape[1], dim, generator=generator) for matrix in content.features)
+        self.extractors = nn.ModuleList(layers.linear(matrix.shape[1], dim, generator=generator) for matrix in content.features)
         # What training adds to the mean that fills a missing row; no parameter where it is not asked for.
         tokens = [nn.Parameter(torch.zeros(matrix.shape[1])) for matrix in content.features] if imputation == "token" else []
         self.tokens = nn.ParameterList(tokens)
@@ -156,15 +159,6 @@ def build(task: Task, config: TrainConfig, *, generator: torch.Generator) -> Mil
         reduction=config.reduction, unbiased=config.unbiased, alignment=config.alignment, regularisation=config.regularisation, generator=generator,
         strategy=config.environments, without=config.without, imputation=config.imputation,
     )  # fmt: skip
-
-
-def _linear(n_in: int, n_out: int, *, generator: torch.Generator) -> nn.Linear:
-    layer = nn.Linear(n_in, n_out)
-    bound: float = n_in**-0.5  # torch's default for a linear layer, drawn from our own generator
-    with torch.no_grad():
-        for parameter in layer.parameters():
-            parameter.uniform_(-bound, bound, generator=generator)
-    return layer
 
 
 def _distinct(ids: Tensor, *, n: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -13,7 +13,7 @@ import polars as pl
 import torch
 from torch import nn
 
-from milktrain import bundle, checkpoint, devices, recipe
+from milktrain import bundle, checkpoint, collaborative, devices, recipe
 from milktrain.bundle import Bundle
 from milktrain.config import TrainConfig
 from milktrain.loop import OnDevice
@@ -166,7 +166,8 @@ class Trained:
             DataError: if the weights are absent, damaged, or of another run.
         """
         content = devices.content_on(self._device, recipe.content_of(data, self.config))
-        task = Task(content, data.n_users, data.pairs[Part.TRAIN])
+        # What a backbone learned is part of the state that is put back below.
+        task = Task(content, data.n_users, data.pairs[Part.TRAIN], collaborative.unlearned(data, self.config))
         model: Scorer = plugins.load(recipe.MODELS, self.record.model).build(task, self.config, generator=Generators.seeded(self.config.seed).weights)
         where = torch.device("cpu")  # of models that learn nothing
         if isinstance(model, nn.Module):

@@ -1,0 +1,71 @@
+"""Settings that one model alone knows: declared in the model's own file, found by the model's name.
+
+A model's file may have
+
+    class Settings(ModelSettings)   each field with a default, a range and a description; no name that `TrainConfig` has
+    USUAL: dict                     what the publication uses for settings that all models share, laid over every preset
+    SPACE: dict                     what a search varies when nobody says what, as `sweeping.space` reads it from TOML
+
+and needs none of them. No file is read here.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from schemas import plugins
+
+MODELS = "milktrain.models"
+MILK = "milk"
+Value = bool | int | float | str
+
+#: Common settings that only milk has a use for; named for another model they are refused.
+OF_MILK = frozenset({"alpha", "environments", "without", "beta", "lam", "reduction", "unbiased", "alignment", "regularisation"})
+#: Ways to do without a modality that are part of milk, not of what it is given.
+OWN_STANDINS = frozenset({"token", "average_present"})
+
+
+class ModelSettings(BaseModel):
+    """What the settings of a model have in common: strict, frozen, and every one has a default."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+class CollaborativeSettings(ModelSettings):
+    """Settings of a model that starts from collaborative vectors; which they are is part of the run."""
+
+    backbone: Literal["bpr-mf", "lightgcn"] = Field(default="bpr-mf", description="what the collaborative vectors are learned by")
+    backbone_width: Annotated[int, Field(ge=1, le=65_536)] = Field(default=200, description="their width")
+
+
+def of(model: str) -> type[ModelSettings]:
+    """The settings of a model by its name.
+
+    Raises:
+        UnknownName: if there is no such model.
+    """
+    found = getattr(plugins.load(MODELS, model), "Settings", ModelSettings)
+    assert issubclass(found, ModelSettings), f"Settings of {model} are none"
+    return found
+
+
+def usual(model: str) -> dict[str, Value]:
+    """What the model's publication uses instead of the presets."""
+    return dict(getattr(plugins.load(MODELS, model), "USUAL", {}))
+
+
+def space(model: str) -> dict[str, dict[str, Any]] | None:
+    """What a search of the model's settings varies when nobody says what; None where its file has nothing of it."""
+    found = getattr(plugins.load(MODELS, model), "SPACE", None)
+    return None if found is None else dict(found)
+
+
+def fitted(kind: type[BaseModel], settings: Mapping[str, object]) -> dict[str, Any]:
+    """Settings with whole numbers as floats where floats are meant: 50 is a fine way to write 50.0."""
+    found = dict(settings)
+    for name, field in kind.model_fields.items():
+        given = found.get(name)
+        if "float" in str(field.annotation) and name != "of_model" and isinstance(given, int) and not isinstance(given, bool):
+            found[name] = float(given)
+    return found
