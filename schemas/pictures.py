@@ -1,7 +1,7 @@
 """Pictures of results as files: refused before anything is computed, and whole or not there."""
 
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from schemas.errors import BadValue
 
@@ -9,8 +9,12 @@ from schemas.errors import BadValue
 class Figure(Protocol):
     """What is asked of a figure of matplotlib, which this room does not import."""
 
-    def savefig(self, fname: Path, *, format: str, dpi: int) -> object:  # noqa: A002 - the library's own name
+    def savefig(self, fname: Path, *, format: str, dpi: int, metadata: dict[str, Any]) -> object:  # noqa: A002 - the library's own name
         """Draw into a file."""
+
+
+#: What a file says of itself besides the picture, by its ending: no time, so that the same picture is the same file.
+SAYS: dict[str, dict[str, Any]] = {".png": {}, ".svg": {"Date": None}}
 
 
 def refuse(png: Path, *, store: Path) -> None:
@@ -25,20 +29,21 @@ def refuse(png: Path, *, store: Path) -> None:
         raise BadValue(f"--png {png} is the store itself or a folder, or lies in no folder. Name another file.")
 
 
-def save(figure: Figure, png: Path, *, dpi: int) -> None:
+def save(figure: Figure, file: Path, *, dpi: int) -> None:
     """Draw a figure into a file, which is complete or not there; one that is there is overwritten.
 
     Args:
         figure: a figure of matplotlib.
-        png: the file.
+        file: ends in `.svg` for lines that scale; else it is PNG.
         dpi: dots an inch.
 
     Raises:
         OSError: if the file cannot be written.
     """
-    partial = png.with_name(f".{png.name}.partial")
+    partial = file.with_name(f".{file.name}.partial")
+    ending = ".svg" if file.suffix.lower() == ".svg" else ".png"
     try:
-        figure.savefig(partial, format="png", dpi=dpi)
-        partial.replace(png)
+        figure.savefig(partial, format=ending[1:], dpi=dpi, metadata=SAYS[ending])
+        partial.replace(file)
     finally:
         partial.unlink(missing_ok=True)

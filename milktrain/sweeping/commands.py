@@ -27,8 +27,9 @@ def sweep(
     ctx: typer.Context,
     split: Annotated[list[str], typer.Option(help="Name of a split; repeat for several, whose mean decides.")],
     store: StorePath = DEFAULT_STORE,
+    model: Annotated[str, typer.Option(help="Whose settings are searched; `python cli.py models` lists them.")] = "milk",
     trials: Annotated[int, typer.Option(min=1, max=100_000, help="How many there shall be in all, those from before included.")] = TRIALS,
-    space: Annotated[Path | None, typer.Option(help="TOML file of what is varied, see docs/sweeps.md; the default space when not given.")] = None,
+    space: Annotated[Path | None, typer.Option(help="TOML file of what is varied, see docs/sweeps.md; the model's own when not given.")] = None,
     metric: Annotated[str | None, typer.Option(help="What is looked at on validation, e.g. recall@20; stop_metric when not given.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the search; that of training is a setting.")] = 0,
     prune: Annotated[bool, typer.Option("--prune", help="End trials that are below the median of the others.")] = False,
@@ -56,8 +57,8 @@ def sweep(
     asked = changes_of(changes or [])
     if metric and asked.get("stop_metric", metric) != metric:
         raise BadValue(f"--metric {metric} and --set stop_metric={asked['stop_metric']} are two metrics. Leave one of them out.")
-    base = settings.load(preset, file=config, changes=asked | ({"stop_metric": metric} if metric else {}))
-    plan = study.Plan(split, spaces.load(space, base=base), base, seed, prune, modalities_of(modalities), device)
+    base = settings.load(preset, model=model, file=config, changes=asked | ({"stop_metric": metric} if metric else {}))
+    plan = study.Plan(split, spaces.load(space, base=base, model=model), base, seed, prune, modalities_of(modalities), device, model)
     found = study.sweep(store, plan=plan, n_trials=trials, sweeps_folder=sweeps or store.parent / "sweeps", reporter=console)
     if png:
         plot.write(found, plan=plan, png=png)
@@ -74,6 +75,7 @@ def summary(found: "Sweep", plan: "Plan") -> dict[str, object]:
     best = found.best[0] if found.best else None
     return {
         "folder": str(found.folder),
+        "model": plan.model,
         "splits": list(plan.splits),
         "metric": plan.metric,
         "part": "validation",
@@ -96,8 +98,11 @@ def _tell(console: Console, found: "Sweep", plan: "Plan", *, store: Path) -> Non
     if not found.best:
         console.say(f"No trial was complete ({counts}): lower learning_rate in the space, or look at the features with `python cli.py check`.")
         return
+    of = "" if plan.model == "milk" else f" --model {plan.model}"
     console.say(f"Sweep folder: {found.folder}")
-    console.say(f"Train with the best settings: python cli.py train --split {plan.splits[0]} --config {found.folder / 'best.toml'} --store {store}")
+    console.say(
+        f"Train with the best settings: python cli.py train{of} --split {plan.splits[0]} --config {found.folder / 'best.toml'} --store {store}"
+    )
 
 
 def best_trials(found: "Sweep", plan: "Plan") -> "pl.DataFrame":

@@ -2,16 +2,26 @@
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
+from milktrain import model_settings
 from milktrain.config import TrainConfig
 
 
-def as_toml(config: TrainConfig, *, searched: Mapping[str, object], remarks: tuple[str, ...] = ()) -> str:
-    """All settings, so that the file means the same with every preset; those that were searched first.
+def flat(config: TrainConfig) -> dict[str, Any]:
+    """All settings by name, those that the model alone knows beside the others."""
+    return {name: value for name, value in config.model_dump().items() if name != "of_model"} | config.of_model
+
+
+def as_toml(
+    config: TrainConfig, *, searched: Mapping[str, object], remarks: tuple[str, ...] = (), model: str = model_settings.MILK
+) -> str:  # fmt: skip
+    """All settings that the model has, so that the file means the same with every preset; those that were searched first.
 
     Args:
         config: the settings.
         searched: which of them were varied, by name.
+        model: whose they are.
         remarks: lines that stand above.
 
     Example:
@@ -20,13 +30,14 @@ def as_toml(config: TrainConfig, *, searched: Mapping[str, object], remarks: tup
         >>> text.splitlines()[:3]
         ['# One of many.', '# What was searched:', 'beta = 50.0']
     """
-    settings = {name: value for name, value in config.model_dump().items() if name != "preset"}
+    idle = {"preset"} if model == model_settings.MILK else {"preset", *model_settings.OF_MILK}
+    settings = {name: value for name, value in flat(config).items() if name not in idle}
     lines = [f"# {remark}" for remark in remarks]
-    lines += ["# What was searched:", *(f"{name} = {_value(settings[name])}" for name in searched)]
-    lines += ["# What was not:", *(f"{name} = {_value(value)}" for name, value in settings.items() if name not in searched)]
+    lines += ["# What was searched:", *(f"{name} = {as_value(settings[name])}" for name in searched)]
+    lines += ["# What was not:", *(f"{name} = {as_value(value)}" for name, value in settings.items() if name not in searched)]
     return "\n".join(lines) + "\n"
 
 
-def _value(value: object) -> str:
+def as_value(value: object) -> str:
     """A value in TOML; texts, whole numbers, lists and truth values are written as in JSON."""
     return repr(value) if isinstance(value, float) else json.dumps(value)

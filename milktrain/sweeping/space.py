@@ -22,10 +22,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
 
-from milktrain import config
+from milktrain import config, model_settings
 from milktrain.config import TrainConfig
 from schemas.errors import BadValue
 
@@ -101,24 +103,50 @@ class _Entry(BaseModel):
     only_with: dict[str, list[bool | int | float | str]] = {}
 
 
-def load(file: Path | None, *, base: TrainConfig) -> Space:
+def load(file: Path | None, *, base: TrainConfig, model: str = model_settings.MILK) -> Space:
     """The space that a file describes.
 
     Args:
-        file: TOML; None takes the default space.
+        file: TOML; None takes what the model's own file varies.
         base: the settings that all trials share; what is varied must fit beside them.
+        model: whose settings they are.
 
     Raises:
-        BadValue: if the file cannot be read, or listing everything that is wrong with it.
+        BadValue: if the file cannot be read, or listing everything that is wrong with it; or if there is none, and the model varies nothing.
     """
-    told = str(file) if file else "The default space"
+    if file is None:
+        tables = usual(model)
+        if not tables:
+            raise BadValue(f"{model} says nothing of what a search could vary. Name a file with --space; docs/sweeps.md shows how one is written.")
+        return read(tables, told=f"The space of {model}", base=base, model=model)
     try:
-        text = file.read_text(encoding="utf-8") if file else resources.files(__package__).joinpath("default_space.toml").read_text(encoding="utf-8")
-        tables = tomllib.loads(text)
+        return read(tomllib.loads(file.read_text(encoding="utf-8")), told=str(file), base=base, model=model)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BadValue(f"{told} cannot be read as TOML: {error}. docs/sweeps.md shows how a space is written.") from error
+        raise BadValue(f"{file} cannot be read as TOML: {error}. docs/sweeps.md shows how a space is written.") from error
+
+
+def usual(model: str) -> dict[str, Any]:
+    """The tables of what a search varies when nobody says what; empty where the model's file has nothing of it."""
+    own = model_settings.space(model)
+    if own is None and model == model_settings.MILK:
+        return tomllib.loads(resources.files(__package__).joinpath("default_space.toml").read_text(encoding="utf-8"))
+    return own or {}
+
+
+def read(tables: Mapping[str, object], *, told: str, base: TrainConfig, model: str = model_settings.MILK) -> Space:
+    """The space that tables describe.
+
+    Args:
+        tables: by the setting's name, as TOML has them.
+        told: where they are from, in words.
+        base: the settings that all trials share.
+        model: whose settings they are.
+
+    Raises:
+        BadValue: listing everything that is wrong.
+    """
     problems: list[str] = []
-    found = [dimension for name, table in tables.items() if (dimension := _dimension(name, table, base, problems))]
+    found = [dimension for name, table in tables.items() if (dimension := _dimension(name, table, base, problems, model=model))]
     problems += _conditions(found, named=set(tables))
     if not tables:
         problems.append("it names no setting")
@@ -127,10 +155,10 @@ def load(file: Path | None, *, base: TrainConfig) -> Space:
     return Space(tuple(sorted(found, key=lambda each: bool(each.only_with))))
 
 
-def _dimension(name: str, table: object, base: TrainConfig, problems: list[str]) -> Dimension | None:
+def _dimension(name: str, table: object, base: TrainConfig, problems: list[str], *, model: str) -> Dimension | None:
     """One table as a dimension; what is wrong with it joins the problems."""
-    before = len(problems)
-    if name not in TrainConfig.model_fields:
+    before, known = len(problems), _known(model)
+    if name not in known:
         problems.append(f"{name}: there is no such setting")
     elif name in FIXED:
         problems.append(f"{name} cannot be varied: {FIXED[name]}")
@@ -143,17 +171,25 @@ def _dimension(name: str, table: object, base: TrainConfig, problems: list[str])
     except ValidationError as error:
         problems += [f"{name}.{'.'.join(map(str, each['loc'][:1]))}: {each['msg']}" for each in error.errors()]
         return None
-    whole = TrainConfig.model_fields[name].annotation is int
+    whole = known[name].annotation is int
     problems += [f"{name}: {problem}" for problem in _shape(entry, whole=whole)]
     given = entry.choices if entry.choices is not None else [each for each in (entry.low, entry.high) if each is not None]
-    problems += dict.fromkeys(problem for value in given for problem in config.problems(base.model_dump() | {name: value}))
+    problems += dict.fromkeys(problem for value in given for problem in config.problems(base.model_dump() | {name: value}, model=model))
     if len(problems) > before:
         return None
-    values = tuple(getattr(config.checked(base.model_dump() | {name: value}), name) for value in given)  # 50 as a float is 50.0
+    fitted = (config.checked(base.model_dump() | {name: value}, model=model) for value in given)  # 50 as a float is 50.0
+    values = tuple(value for each in fitted if isinstance(value := config.value(each, name), Value))
     conditions = {other: tuple(allowed) for other, allowed in entry.only_with.items()}
     if entry.choices is not None:
         return Dimension(name, choices=values, only_with=conditions)
     return Dimension(name, low=values[0], high=values[1], log=entry.log, whole=whole, only_with=conditions)
+
+
+def _known(model: str) -> dict[str, FieldInfo]:
+    """Settings that the model has, by name."""
+    idle = {"of_model"} if model == model_settings.MILK else {"of_model", *model_settings.OF_MILK}
+    common = {name: each for name, each in TrainConfig.model_fields.items() if name not in idle}
+    return common | model_settings.of(model).model_fields
 
 
 def _shape(entry: _Entry, *, whole: bool) -> list[str]:

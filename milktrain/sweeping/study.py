@@ -8,16 +8,15 @@ last states; so a sweep that is killed ends as if it had been left alone.
 import logging
 import shutil
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from milktrain import bundle, config, devices, manifest, metrics, recipe, runs
+from milktrain import bundle, config, devices, manifest, metrics, model_settings, recipe, runs
 from milktrain.config import TrainConfig
 from milktrain.loop import SAVE_EVERY_S
-from milktrain.sweeping import records, suggesting
+from milktrain.sweeping import records, settings_file, suggesting
 from milktrain.sweeping.records import OnSplit, State, Trial
-from milktrain.sweeping.settings_file import as_toml
 from milktrain.sweeping.space import Space, Value
 from schemas import fingerprint, locks
 from schemas.contracts import Modality, Part
@@ -27,7 +26,6 @@ from schemas.reporting import Progress, Reporter, Silent
 
 logger = logging.getLogger(__name__)
 
-MODEL = "milk"
 #: Complete trials from which it can be known what is below the median.
 FEWEST_TO_PRUNE = 5
 
@@ -44,6 +42,7 @@ class Plan:
         prune: whether a trial that is below the median of the others at a look at validation is ended there.
         modalities: which to use; None takes all that have vectors.
         device: as of `recipe.train`.
+        model: name of a file in `milktrain/models`, whose settings `base` are.
     """
 
     splits: Sequence[str]
@@ -53,6 +52,7 @@ class Plan:
     prune: bool = False
     modalities: Sequence[Modality] | None = None
     device: str = "cpu"
+    model: str = model_settings.MILK
 
     @property
     def metric(self) -> str:
@@ -116,7 +116,7 @@ def sweep(
         with reporter.progress("sweep", total=n_trials, unit="trials") as progress:
             progress.advance(min(n_before, n_trials))
             while len(trials) < n_trials:
-                settings = suggesting.suggest(plan.space, trials, start=plan.base.model_dump(), seed=plan.seed)
+                settings = suggesting.suggest(plan.space, trials, start=settings_file.flat(plan.base), seed=plan.seed)
                 trial = _try(store_path, settings, plan=plan, before=trials, folder=folder, progress=progress, save_every_s=save_every_s)
                 records.write(trial, folder)
                 trials.append(trial)
@@ -124,6 +124,18 @@ def sweep(
                 progress.advance()
         _keep_best(trials, plan=plan, folder=folder)
     return Sweep(folder, tuple(trials), n_before, suggesting.importance(plan.space, trials))
+
+
+def standing(store_path: Path, *, plan: Plan, sweeps_folder: Path) -> Sweep:
+    """A sweep as it stands, without trying or writing anything; with no trial where it has not begun.
+
+    Raises:
+        MilkError: as `sweep`.
+    """
+    _refuse(plan)
+    folder = sweeps_folder / str(_describe(store_path, plan)["name"])
+    trials = records.read(folder)
+    return Sweep(folder, tuple(trials), len(trials))
 
 
 def _keep_best(trials: Sequence[Trial], *, plan: Plan, folder: Path) -> None:
@@ -134,9 +146,10 @@ def _keep_best(trials: Sequence[Trial], *, plan: Plan, folder: Path) -> None:
             (folder / records.RUNS / run_id / records.WEIGHTS).unlink(missing_ok=True)
         remarks = (
             f"The best of {len(trials)} trials of the sweep {folder.name}: trial {first.number}.",
-            f"Mean {plan.metric} on validation of {', '.join(plan.splits)}: {first.value:.6f}. Train with it: --config {records.BEST}",
+            f"Mean {plan.metric} on validation of {', '.join(plan.splits)}: {first.value:.6f}. Train with it: --model {plan.model} --config {records.BEST}",
         )
-        records.write_best(as_toml(_with(plan.base, first.settings), searched=first.settings, remarks=remarks), folder)
+        best = settings_file.as_toml(with_settings(plan, first.settings), model=plan.model, searched=first.settings, remarks=remarks)
+        records.write_best(best, folder)
 
 
 def _refuse(plan: Plan) -> None:
@@ -160,13 +173,14 @@ def _describe(store_path: Path, plan: Plan) -> dict[str, object]:
     of = {}
     for split in plan.splits:
         data = bundle.read(store_path, split=split, modalities=plan.modalities)
-        of[split] = manifest.identity(data, model=MODEL, config=plan.base, device=kind)["fingerprint"]
+        of[split] = manifest.identity(data, model=plan.model, config=plan.base, device=kind)["fingerprint"]
     whole = fingerprint.of_value([plan.space.as_value(), plan.seed, plan.prune, of])
     others = f"+{len(plan.splits) - 1}" if len(plan.splits) > 1 else ""
     return {
-        "name": f"{plan.splits[0]}{others}-{MODEL}-{plan.base.preset}-{whole[:8]}",
+        "name": f"{plan.splits[0]}{others}-{plan.model}-{plan.base.preset}-{whole[:8]}",
         "fingerprint": whole,
         "store": store_path.name,
+        "model": plan.model,
         "splits": list(plan.splits),
         "metric": plan.metric,
         "part": Part.VAL.value,
@@ -189,7 +203,7 @@ def _try(
         state = State.COMPLETE
         try:
             run = recipe.train(
-                store_path, split=split, config=_with(plan.base, settings), model=MODEL, modalities=plan.modalities, device=plan.device,
+                store_path, split=split, config=with_settings(plan, settings), model=plan.model, modalities=plan.modalities, device=plan.device,
                 runs_folder=folder / records.RUNS, reporter=Silent(), parts=(Part.VAL,), again=False, watch=watch, save_every_s=save_every_s,
             )  # fmt: skip
             done.append(_on_split(run, split, plan.metric))
@@ -213,8 +227,9 @@ def _on_split(run: recipe.Run, split: str, metric: str) -> OnSplit:
     )  # fmt: skip
 
 
-def _with(base: TrainConfig, settings: dict[str, Value]) -> TrainConfig:
-    return config.checked(base.model_dump() | settings)
+def with_settings(plan: Plan, settings: Mapping[str, Value]) -> TrainConfig:
+    """What a trial of these settings is trained with."""
+    return config.checked(plan.base.model_dump() | settings, model=plan.model)
 
 
 class _Watch:
