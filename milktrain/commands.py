@@ -46,7 +46,7 @@ def train(
     ctx: typer.Context,
     split: Annotated[list[str], typer.Option(help=SPLITS)],
     store: StorePath = DEFAULT_STORE,
-    model: Annotated[str, typer.Option(help="milk, or a floor to compare with: popularity, random-order.")] = "milk",
+    model: Annotated[str, typer.Option(help="milk, or another that `python cli.py models` lists.")] = "milk",
     preset: Annotated[str, typer.Option(help="default, published (the authors' code) or paper (the equations).")] = "default",
     config: Annotated[Path | None, typer.Option(help="TOML file of settings laid over the preset.")] = None,
     changes: Annotated[list[str] | None, typer.Option("--set", help=SETTINGS)] = None,
@@ -69,7 +69,8 @@ def train(
     from milktrain import recipe, repeats
 
     console: Console = ctx.obj
-    chosen = settings.load(preset, file=config, changes=changes_of(changes or []) | ({} if seed is None else {"seed": str(seed)}))
+    asked = changes_of(changes or []) | ({} if seed is None else {"seed": str(seed)})
+    chosen = settings.load(preset, model=model, file=config, changes=asked)
     names = repeats.matching(store, split)
     repeated = seeds is not None or len(names) > 1
     if repeated and by_group:

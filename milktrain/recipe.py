@@ -97,11 +97,8 @@ def train(
         lies = where if isinstance(scorer, nn.Module) else ranking.PROCESSOR
         judged = {part: _judged(scorer, data, part, profile=profile, config=config, memory=eval_memory, device=lies) for part in parts}
         left_out = int((~_has_negative(data, config)).sum())
-        record = (
-            known
-            | manifest.backbone(learned)
-            | manifest.outcome(data, how=how, judged=judged, n_without_negative=left_out, seconds=time.perf_counter() - started)
-        )
+        went = manifest.outcome(data, how=how, judged=judged, n_without_negative=left_out, seconds=time.perf_counter() - started)
+        record = known | manifest.backbone(learned) | went
         replaced = folder.exists()
         by_group = pl.concat(groups.frame(data, part, evaluation.lists, cutoffs=config.cutoffs) for part, evaluation in judged.items())
         _write(folder, scorer, how, judged, by_group, record)
@@ -113,9 +110,8 @@ def _trained(
     data: Bundle, *, model: str, config: TrainConfig, learned: Learned | None, reporter: Reporter, around: Surroundings, memory: int
 ) -> tuple[Scorer, Fit | None]:  # fmt: skip
     generators = Generators.seeded(config.seed)
-    task = Task(
-        devices.content_on(around.device, content_of(data, config)), data.n_users, data.pairs[Part.TRAIN], learned.vectors if learned else None
-    )
+    vectors = learned.vectors if learned else None
+    task = Task(devices.content_on(around.device, content_of(data, config)), data.n_users, data.pairs[Part.TRAIN], vectors)
     scorer: Scorer = plugins.load(MODELS, model).build(task, config, generator=generators.weights)
     if not isinstance(scorer, nn.Module):
         return scorer, None
