@@ -146,7 +146,7 @@ def _keep_best(trials: Sequence[Trial], *, plan: Plan, folder: Path) -> None:
             (folder / records.RUNS / run_id / records.WEIGHTS).unlink(missing_ok=True)
         remarks = (
             f"The best of {len(trials)} trials of the sweep {folder.name}: trial {first.number}.",
-            f"Mean {plan.metric} on validation of {', '.join(plan.splits)}: {first.value:.6f}. Train with it: --model {plan.model} --config {records.BEST}",
+            f"Mean {plan.metric} on validation of {', '.join(plan.splits)}: {first.value:.6f}. For train: --model {plan.model} --config {records.BEST}",
         )
         best = settings_file.as_toml(with_settings(plan, first.settings), model=plan.model, searched=first.settings, remarks=remarks)
         records.write_best(best, folder)
@@ -229,7 +229,7 @@ def _on_split(run: recipe.Run, split: str, metric: str) -> OnSplit:
 
 def with_settings(plan: Plan, settings: Mapping[str, Value]) -> TrainConfig:
     """What a trial of these settings is trained with."""
-    return config.checked(plan.base.model_dump() | settings, model=plan.model)
+    return config.checked(plan.base.model_dump() | dict(settings), model=plan.model)
 
 
 class _Watch:
