@@ -182,7 +182,8 @@ def _dimension(name: str, table: object, base: TrainConfig, problems: list[str],
     conditions = {other: tuple(allowed) for other, allowed in entry.only_with.items()}
     if entry.choices is not None:
         return Dimension(name, choices=values, only_with=conditions)
-    return Dimension(name, low=values[0], high=values[1], log=entry.log, whole=whole, only_with=conditions)
+    low, high = (value for value in values if not isinstance(value, str))
+    return Dimension(name, low=low, high=high, log=entry.log, whole=whole, only_with=conditions)
 
 
 def _known(model: str) -> dict[str, FieldInfo]:

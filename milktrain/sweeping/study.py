@@ -146,7 +146,8 @@ def _keep_best(trials: Sequence[Trial], *, plan: Plan, folder: Path) -> None:
             (folder / records.RUNS / run_id / records.WEIGHTS).unlink(missing_ok=True)
         remarks = (
             f"The best of {len(trials)} trials of the sweep {folder.name}: trial {first.number}.",
-            f"Mean {plan.metric} on validation of {', '.join(plan.splits)}: {first.value:.6f}. For train: --model {plan.model} --config {records.BEST}",
+            f"Mean {plan.metric} on validation of {', '.join(plan.splits)}: {first.value:.6f}.",
+            f"Train with it: --model {plan.model} --config {records.BEST}",
         )
         best = settings_file.as_toml(with_settings(plan, first.settings), model=plan.model, searched=first.settings, remarks=remarks)
         records.write_best(best, folder)
