@@ -1,4 +1,4 @@
-"""Commands that train and judge: train, runs."""
+"""Commands that train and judge: train, runs, models."""
 
 from functools import partial
 from pathlib import Path
@@ -118,6 +118,39 @@ def runs(
         return
     shown = dict.fromkeys((*LISTED, *([sort] if sort else [])))
     console.table(frame.select(column for column in shown if column in frame.columns), title=f"{frame.height} runs in {place}")
+
+
+@app.command(epilog="Example: python cli.py models duif")
+def models(
+    ctx: typer.Context,
+    name: Annotated[str | None, typer.Argument(help="A model, to show its settings, source and departures; a list of all when not given.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the models that `train --model` knows, or say what one is and which settings it alone has."""
+    from dataclasses import asdict
+
+    import polars as pl
+
+    from milktrain import listing
+    from schemas.plugins import check_known
+
+    console: Console = ctx.obj
+    known = {each.name: each for each in listing.models()}
+    if name is None:
+        rows = [{"model": each.name, "what it is": each.what} for each in known.values()]
+        console.emit(rows) if as_json else console.table(pl.DataFrame(rows), title=f"{len(rows)} models; `python cli.py models NAME` says more")
+        return
+    check_known(name, list(known), what="model")
+    settings = [asdict(each) for each in listing.settings(name)]
+    if as_json:
+        console.emit({"model": name, "about": known[name].about, "collaborative": listing.needs_collaborative(name), "settings": settings})
+        return
+    console.say(known[name].about)
+    shown = [row | {"value": str(row["value"]), "searched": "yes" if row["searched"] else ""} for row in settings]
+    if shown:
+        console.table(pl.DataFrame(shown), title=f"settings of {name}; searched: what `sweep` varies when nothing is said")
+    else:
+        console.say(f"{name} has no settings that it alone knows; docs/method.md and docs/training.md have those that all share.")
 
 
 def remarks(run: "Run") -> list[str]:

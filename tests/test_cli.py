@@ -83,6 +83,7 @@ def test_the_examples_of_the_help_run_in_the_order_of_the_work(workplace, monkey
         ("coverage",),
         ("export",),
         ("train",),
+        ("models",),
         ("runs",),
         ("evaluate",),
         ("recommend",),

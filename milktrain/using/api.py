@@ -40,7 +40,7 @@ def train(
         split: name of a split in it.
         preset: `default`, `published` (the authors' code) or `paper` (the equations).
         settings: laid over the preset, e.g. `{"beta": 10, "max_epochs": 50}`.
-        model: `milk`, or a floor to compare with: `popularity`, `random-order`.
+        model: name of one, see `python cli.py models`.
         modalities: names of those to use; None: all that have vectors.
         runs: folder of run folders; None: `runs` beside the store.
         device: `cpu`, `cuda` or `auto`.
@@ -52,8 +52,9 @@ def train(
     """
     changes = {name: value if isinstance(value, str) else json.dumps(value) for name, value in (settings or {}).items()}
     chosen = None if modalities is None else [_one_of(Modality, name, what="modality") for name in modalities]
+    config = settings_of.load(preset, model=model, changes=changes)
     done = recipe.train(
-        Path(store), split=split, config=settings_of.load(preset, changes=changes), runs_folder=Path(runs) if runs else Path(store).parent / "runs",
+        Path(store), split=split, config=config, runs_folder=Path(runs) if runs else Path(store).parent / "runs",
         reporter=reporter or Silent(), model=model, modalities=chosen, device=device, again=again,
     )  # fmt: skip
     return open_run(done.folder, store=store, device=device)
