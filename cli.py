@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 SHOWN_ROWS = 1000  # of an answer, in a table for people
+LEAST_SHOWN = 0.001  # of a number that four decimals still say something of
 PLAIN_WIDTH = 200  # columns of a table that no terminal shows
 StorePath = prep.StorePath
 
@@ -241,7 +242,9 @@ def _ask_three_questions(console: Console, store: Path, *, runs: Path) -> None:
 def _cell(value: object, *, of: str) -> str:
     if not isinstance(value, float):
         return "" if value is None else str(value)
-    return f"{value:g}" if of.endswith("%") else f"{value:.4f}"
+    if of.endswith("%"):
+        return f"{value:g}"
+    return f"{value:.2g}" if 0 < abs(value) < LEAST_SHOWN else f"{value:.4f}"  # a learning rate of 2.8e-05 is not 0.0000
 
 
 def main() -> None:

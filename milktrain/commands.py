@@ -35,7 +35,7 @@ PROFILES = (
     "What is ranked: milk, all new items together as in the authors' code; test-only, those of the judged part; "
     "all-items, every item of the split, the user's training items masked."
 )
-GROUPS = "Show test metrics by what the items miss and by how active the users are, too; they are in the run folder in any case."
+GROUPS = "Of one run, show test metrics by what the items miss and by how active the users are, too; they are in the run folder in any case."
 SHOWN = ("recall", "ndcg")
 LISTED_CUTOFF = 20
 LISTED = ("run_id", "store", "modalities", "best_epoch", "val_ndcg_10", "test_recall_20", "test_ndcg_20")

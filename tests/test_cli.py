@@ -184,6 +184,11 @@ def test_train_repeats_over_seeds_and_tells_mean_and_standard_deviation(ready):
     assert "2 of 2 runs had been finished before" in told.stderr
 
 
+def test_a_small_number_is_shown_as_one_and_not_as_nothing(ready):
+    said = run("sql", "SELECT 2.8e-05 AS reg, -4e-4 AS change, 1.23456e-2 AS recall, 0e0 AS none", "--store", ready).stdout
+    assert said.split()[-4:] == ["2.8e-05", "-0.0004", "0.0123", "0.0000"]
+
+
 @pytest.mark.parametrize("form", ["csv", "json", "parquet"])
 def test_sql_answers_in_formats_for_programs(ready, tmp_path, form):
     out = tmp_path / f"answer.{form}"
