@@ -88,6 +88,7 @@ def test_the_examples_of_the_help_run_in_the_order_of_the_work(workplace, monkey
         ("evaluate",),
         ("recommend",),
         ("similar",),
+        ("compare",),
         ("sweep",),
         ("status",),
         ("check",),

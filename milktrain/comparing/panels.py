@@ -1,0 +1,175 @@
+"""Runs of one dataset and setting side by side: which are repeats of a label, and which labels may be compared.
+
+Means over other splits are means of other items, and other profiles rank other candidates: such labels are shown, marked, and take no part in
+marks of the best. All else that differs (seeds, device, modalities, vectors) is said and compared.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from milktrain.comparing.facts import Facts
+from schemas.errors import BadValue
+
+Split = tuple[str, str]
+SHOWN = 6
+#: What may differ between labels that are compared, as far as it is said, and what it is called.
+SAID = {"device": "devices", "modalities": "modalities"}
+VECTORS = " vectors"
+Usual = TypeVar("Usual", str, frozenset[Split])
+Group = TypeVar("Group", bound=Hashable)
+Member = TypeVar("Member")
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """A dataset and a setting.
+
+    Args:
+        dataset: file name of the store.
+        setting: ftft, ftmt, mtft or mtmt.
+        runs: by label in alphabetical order, each ordered by split and seed.
+        splits: those over which labels are compared: of most labels, of equally many those that are more.
+        profile: by which labels are compared: that of most.
+    """
+
+    dataset: str
+    setting: str
+    runs: Mapping[str, Sequence[Facts]]
+    splits: frozenset[Split]
+    profile: str
+
+    @property
+    def name(self) -> str:
+        """Of both, for messages."""
+        return f"{self.dataset} {self.setting}"
+
+    def units(self, label: str) -> dict[tuple[Split, int], Facts]:
+        """The runs of a label by split and seed."""
+        return {(run.split, run.seed): run for run in self.runs[label]}
+
+    def by_split(self, label: str) -> dict[Split, list[Facts]]:
+        """The runs of a label by split."""
+        return _grouped((run.split, run) for run in self.runs[label])
+
+    def lacks(self, label: str) -> tuple[str, ...]:
+        """Splits of the comparison that a label was not run on."""
+        return tuple(split_names(self.splits - {run.split for run in self.runs[label]}))
+
+    def is_comparable(self, label: str) -> bool:
+        """Whether a label's means are over the splits of the comparison, by its profile."""
+        mine = self.runs[label]
+        return {run.split for run in mine} == self.splits and all(run.profile == self.profile for run in mine)
+
+
+def panels(labelled: Iterable[tuple[str, Facts]]) -> tuple[list[Panel], list[str]]:
+    """Runs put side by side.
+
+    Args:
+        labelled: labels and runs, in any order.
+
+    Returns:
+        Panels by dataset and setting, and in words what is left out or differs between labels.
+
+    Raises:
+        BadValue: if a label has runs of one split and seed with different settings, or of different profiles.
+    """
+    found, remarks = [], []
+    by_place = _grouped(((run.dataset, run.setting), (label, run)) for label, run in labelled)
+    for (dataset, setting), mine in sorted(by_place.items()):
+        runs, left_out = _once(dict(sorted(_grouped(mine).items())), where=f"{dataset} {setting}")
+        splits = _most_common(frozenset(run.split for run in each) for each in runs.values())
+        profile = _most_common(each[0].profile for each in runs.values())
+        found.append(Panel(dataset, setting, runs, splits, profile))
+        remarks += left_out + _differences(found[-1])
+    return found, remarks
+
+
+def split_names(splits: Iterable[Split]) -> list[str]:
+    """Names of splits; where two are of one name, with the start of their fingerprints."""
+    listed = sorted(splits)
+    often = Counter(name for name, _ in listed)
+    return [name if often[name] == 1 else f"{name} ({digest})" for name, digest in listed]
+
+
+def _once(runs: Mapping[str, Sequence[Facts]], *, where: str) -> tuple[dict[str, list[Facts]], list[str]]:
+    """One run a label, split and seed: of several that are the same but for the version that made them, the one finished last."""
+    kept: dict[str, list[Facts]] = {}
+    remarks = []
+    for label, mine in runs.items():
+        if len({run.profile for run in mine}) > 1:
+            raise BadValue(f"{label} on {where} has runs of several profiles, which rank other candidates. Label them apart with --by profile.")
+        ordered = sorted(mine, key=lambda run: (run.split, run.seed, run.finished_at, str(run.folder)))
+        last = {(run.split, run.seed): run for run in ordered}
+        for run in ordered:
+            if differing := _different(run, last[run.split, run.seed]):
+                what = f"{label} on {where} has two runs of split {run.split[0]}, seed {run.seed} that differ in {', '.join(differing[:SHOWN])}"
+                raise BadValue(f"{what}. Label them apart with --by {differing[0]}, or choose with --run.")
+        if len(last) < len(ordered):
+            remarks.append(f"{label} on {where}: {len(ordered) - len(last)} runs are there again from before; the one finished last counts.")
+        if mixed := sorted({name for run in last.values() for name in _different(run, ordered[0])}):
+            remarks.append(f"{label} on {where} averages runs that differ in {', '.join(mixed[:SHOWN])}.")
+        kept[label] = list(last.values())
+    return kept, remarks
+
+
+def _different(one: Facts, other: Facts) -> list[str]:
+    names = dict.fromkeys((*one.settings, *other.settings))
+    return [name for name in names if one.settings.get(name) != other.settings.get(name)]
+
+
+def _differences(panel: Panel) -> list[str]:
+    """What a reader must know before comparing the rows of a panel."""
+    remarks = []
+    elsewhere: dict[str, list[str]] = {}
+    for label, mine in panel.runs.items():
+        lacking, more = panel.lacks(label), split_names({run.split for run in mine} - panel.splits)
+        if lacking or more:
+            said = [f"without {_list(lacking)}"] * bool(lacking) + [f"with {_list(more)} besides"] * bool(more)
+            elsewhere.setdefault(" and ".join(said), []).append(label)
+    for lack, labels in elsewhere.items():
+        remarks.append(f"† {_list(labels)} on {panel.name}: {lack}, so that the mean is over other items than the others'.")
+    for label, mine in panel.runs.items():
+        if mine[0].profile != panel.profile:
+            remarks.append(f"† {label} on {panel.name} was judged by the profile {mine[0].profile}, the others by {panel.profile}.")
+    seeds = {label: tuple(sorted({run.seed for run in mine})) for label, mine in panel.runs.items()}
+    remarks += _told_apart(panel, "training seeds", {label: ",".join(map(str, each)) for label, each in seeds.items()})
+    for label in panel.runs:
+        if len({tuple(sorted(run.seed for run in each)) for each in panel.by_split(label).values()}) > 1:
+            remarks.append(f"{label} on {panel.name} has other training seeds on some splits than on others.")
+    for name, called in SAID.items():
+        remarks += _told_apart(
+            panel, called, {label: " or ".join(sorted({run.settings.get(name, "") for run in mine})) for label, mine in panel.runs.items()}
+        )
+    vectors = sorted({name for mine in panel.runs.values() for run in mine for name in run.settings if name.endswith(VECTORS)})
+    for name in vectors:
+        told = {label: " or ".join(sorted({run.settings[name] for run in mine if name in run.settings})) for label, mine in panel.runs.items()}
+        remarks += _told_apart(panel, name, {label: each for label, each in told.items() if each})
+    return remarks
+
+
+def _told_apart(panel: Panel, what: str, told: Mapping[str, str]) -> list[str]:
+    """One remark where labels differ in something: that of most, and who has another."""
+    if len(set(told.values())) < 2:
+        return []
+    usual = _most_common(told.values())
+    others = _list([f"{label} {each}" for label, each in told.items() if each != usual])
+    return [f"Other {what} on {panel.name} than {usual}: {others}."]
+
+
+def _most_common(values: Iterable[Usual]) -> Usual:
+    often = Counter(values)
+    return min(often, key=lambda value: (-often[value], -len(value), sorted(value)))
+
+
+def _list(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
+
+
+def _grouped(pairs: Iterable[tuple[Group, Member]]) -> dict[Group, list[Member]]:
+    groups: dict[Group, list[Member]] = defaultdict(list)
+    for key, member in pairs:
+        groups[key].append(member)
+    return groups
