@@ -24,6 +24,7 @@ from milkprep.pull import commands as pull
 from milkprep.splitting import commands as splitting
 from milktrain import commands as training
 from milktrain import rooms
+from milktrain.experiments import commands as experiments
 from milktrain.using import commands as using
 from schemas import __version__, answers, reporting
 from schemas.answers import Format
@@ -141,6 +142,7 @@ app.add_typer(pull.app, name="pull")
 for each in (*(room.app for room in (prep, splitting, inspection, export)), *rooms.APPS):
     app.add_typer(each)
 app.add_typer(using.room(newcomers.embed))
+app.add_typer(experiments.room(splitting.build_named))
 
 
 def _print_version(asked: bool) -> None:

@@ -62,6 +62,7 @@ def workplace(tmp_path_factory):
     (folder / "microlens").mkdir()
     (folder / "microlens" / "tiny_pairs.csv").write_text("user,item,timestamp\n1,7,1583378629552\n2,8,1583378630000\n")
     (folder / "microlens" / "tiny_titles.csv").write_text("7,A cat, a dog\n8,Rain\n")
+    (folder / "plan.toml").write_text('title = "Tiny"\nsettings = ["ftmt"]\nseeds = 1\n[[row]]\nname = "floor"\nmodel = "popularity"\n')
     np.save(folder / "image_feat.npy", generator.normal(size=(60, 8)).astype("float16"))
     return folder
 
@@ -90,6 +91,8 @@ def test_the_examples_of_the_help_run_in_the_order_of_the_work(workplace, monkey
         ("similar",),
         ("compare",),
         ("sweep",),
+        ("experiment",),
+        ("reproduce",),
         ("status",),
         ("check",),
         ("sql",),
@@ -101,7 +104,7 @@ def test_the_examples_of_the_help_run_in_the_order_of_the_work(workplace, monkey
             for shard in ("1/2", "2/2"):
                 run("extract", "--modality", "text", "--encoder", "hashed-ngrams", "--shards", shard, "--store", "gifts.duckdb")
         run(*example_of(*words))
-    assert len(list((workplace / "runs").iterdir())) == 1
+    assert len(list((workplace / "runs").glob("ftmt-0-milk-published-*"))) == 1
     with Store(workplace / "gifts.duckdb", mode="read") as store:
         assert store.query("SELECT count(*) AS n FROM features_text").item() > 40
 

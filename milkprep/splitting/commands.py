@@ -1,5 +1,6 @@
 """The command build-splits."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -65,6 +66,24 @@ def build_splits(
         order=Order(order), which=Missing(missing), name=name, replace=replace,
     )  # fmt: skip
     _tell(ctx.obj, report, as_json=as_json)
+
+
+def build_named(store_path: Path, *, setting: Setting | None, scenario: Sequence[float] | None, seed: int, name: str) -> None:
+    """Build a split under a name, for whoever needs one that is not there: as the command of that setting, or scenario, and seed does.
+
+    Args:
+        store_path: the store.
+        setting: where modalities are lost.
+        scenario: shares of new items that lose 0, 1, ... modalities; None: as the setting has it.
+        seed: of the draw.
+        name: of the split.
+
+    Raises:
+        MilkError: as `milkprep.splits.build`.
+    """
+    from milkprep import splits
+
+    splits.build(store_path, setting=setting, scenario=scenario, seed=seed, name=name)
 
 
 def _refuse_unknown(flag: str, given: str, known: tuple[str, ...]) -> None:

@@ -1,0 +1,141 @@
+"""An experiment taken apart: one cell is one training, and stands for one store, setting, row and repeat."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from milktrain.experiments import published
+from milktrain.experiments.plan import Line, Plan, lines, searches
+from schemas import fingerprint
+from schemas.contracts import Setting
+from schemas.errors import BadValue, DataError
+from schemas.plugins import check_known
+
+RUNS, EXPERIMENTS, SWEEPS = "runs", "experiments", "sweeps"
+
+
+class BuildsSplit(Protocol):
+    """What makes a split that is not there; given by who knows how."""
+
+    def __call__(self, store_path: Path, *, setting: Setting | None, scenario: Sequence[float] | None, seed: int, name: str) -> object:
+        """Store a split under a name."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A store, and which dataset of the publication it is of; None where it is of none that is known."""
+
+    store: Path
+    dataset: str | None
+
+    @property
+    def runs(self) -> Path:
+        """Where its runs lie."""
+        return self.store.parent / RUNS
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One training: repeat r is on split `<setting>-<r>`, with seed r."""
+
+    source: Source
+    setting: str
+    line: Line
+    repeat: int
+
+    @property
+    def split(self) -> str:
+        """Name of its split."""
+        return f"{self.setting}-{self.repeat}"
+
+    @property
+    def key(self) -> tuple[str, str, str, int]:
+        """By which it is told from the others of its experiment."""
+        return (str(self.source.store), self.setting, self.line.name, self.repeat)
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """A plan, on these stores, at this place.
+
+    Args:
+        name: of its folder, before the fingerprint.
+        plan: what is done.
+        sources: on which stores, at least one.
+        folder: of what it finds.
+        device: as of `recipe.train`.
+    """
+
+    name: str
+    plan: Plan
+    sources: tuple[Source, ...]
+    folder: Path
+    device: str = "cpu"
+
+    @property
+    def sweeps(self) -> Path:
+        """Of its searches; beside it, so that a plan that differs elsewhere finds them again."""
+        return self.folder.parent / SWEEPS
+
+    def cells(self) -> list[Cell]:
+        """All trainings in the order of the work: all rows once before any is repeated."""
+        own, plan = lines(self.plan), self.plan
+        return [
+            Cell(source, setting, line, repeat)
+            for source in self.sources
+            for repeat in range(plan.seeds)
+            for setting in plan.settings
+            for line in own
+        ]  # fmt: skip
+
+    def splits(self) -> list[str]:
+        """Names of all splits that are needed, those of searches among them."""
+        plan = self.plan
+        trained = [f"{setting}-{repeat}" for repeat in range(plan.seeds) for setting in plan.settings]
+        searched = [split for line in lines(plan) for splits in searches(plan, line).values() for split in splits]
+        return list(dict.fromkeys((*trained, *searched)))
+
+
+def experiment(
+    name: str, plan: Plan, *, stores: Sequence[Path], datasets: Sequence[str] = (), out: Path | None = None, device: str = "cpu"
+) -> Experiment:  # fmt: skip
+    """A plan tied to stores and a place.
+
+    Args:
+        name: of the experiment.
+        plan: what is done.
+        stores: besides those that the plan names.
+        datasets: of the publication that the stores are of: one for all, or one each; guessed from their file names when none is given.
+        out: folder of experiments; `experiments` beside the first store when None.
+        device: as of `recipe.train`.
+
+    Raises:
+        BadValue: if there is no store, one is named twice, or the datasets are not as many as the stores.
+        UnknownName: if a dataset is none of the publication's.
+        DataError: if a store is not there.
+    """
+    paths = [*(Path(each) for each in plan.stores), *stores]
+    if not paths:
+        raise BadValue("The plan names no store. Name one with --store, or several.")
+    if len({path.name for path in paths}) < len(paths):
+        raise BadValue("Two stores have one name, by which tables tell them apart, or one is named twice. Name each once, and rename files.")
+    for dataset in datasets:
+        check_known(dataset, published.datasets(), what="dataset of the publication")
+    if len(datasets) > 1 and len(datasets) != len(paths):
+        raise BadValue(f"{len(datasets)} datasets are named for {len(paths)} stores. Name one --dataset for all, or one for each --store.")
+    if missing := [str(path) for path in paths if not path.is_file()]:
+        raise DataError(f"There is no store at {', '.join(missing)}. Make one with `python cli.py pull`.")
+    guessed = [published.guess(path.name) for path in paths]
+    known: list[str | None] = [*datasets] * len(paths) if len(datasets) == 1 else [*datasets] or guessed
+    sources = tuple(Source(path, dataset) for path, dataset in zip(paths, known, strict=True))
+    whole = fingerprint.of_value([plan.model_dump(mode="json"), [[each.store.name, each.dataset] for each in sources], device])
+    return Experiment(name, plan, sources, (out or paths[0].parent / EXPERIMENTS) / f"{name}-{whole[:8]}", device)
+
+
+def setting_of(plan: Plan, split: str) -> tuple[Setting | None, list[float] | None, int]:
+    """What a split of a plan is made by: setting, or scenario; and seed."""
+    key, _, number = split.rpartition("-")
+    scenario = plan.scenarios.get(key)
+    return (Setting.FTMT if scenario else Setting(key), scenario, int(number))

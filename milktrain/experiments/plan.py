@@ -1,0 +1,121 @@
+"""What an experiment is: rows of models and settings, each trained on the same splits with the same seeds.
+
+A plan is TOML; docs/experiments.md says what may stand in it. It is strict: whatever is wrong with it is told before anything is
+trained, all of it at once.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Value = bool | int | float | str
+Settings = dict[str, Value | list[int]]
+Count = Annotated[int, Field(ge=1, le=10_000)]
+Name = Annotated[str, Field(min_length=1, max_length=80)]
+Key = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.+-]{0,60}$")]
+Metric = Annotated[str, Field(pattern=r"^[a-z_]+@[1-9][0-9]{0,5}$")]
+
+
+class _Strict(BaseModel):
+    """What all tables of a plan have in common."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", populate_by_name=True)
+
+
+class Search(_Strict):
+    """A search of settings on validation, within a stated budget."""
+
+    trials: Count = Field(description="settings that are tried, the first of them those that the row starts from")
+    splits: list[Annotated[int, Field(ge=0)]] = Field(default=[0], min_length=1, description="numbers of the splits whose mean decides")
+    each_setting: bool = Field(default=True, description="search in each setting; else in the first, and use what was found in all")
+    space: dict[str, Any] = Field(default={}, description="what is varied, as docs/sweeps.md says; the model's own space when empty")
+    seed: Annotated[int, Field(ge=0)] = Field(default=0, description="of the search")
+
+
+class Row(_Strict):
+    """One row of the table: a model and its settings."""
+
+    name: Name = Field(description="as the table calls it")
+    model: str = Field(default="milk", description="name of a file in milktrain/models")
+    preset: str | None = Field(default=None, description="settings it starts from; the plan's when not given")
+    changes: Settings = Field(default={}, alias="set", description="settings laid over the preset")
+    vary: dict[str, list[Value]] = Field(default={}, description="settings varied one at a time: a row each value")
+    search: Search | bool = Field(default=True, description="in place of the plan's search; false: what the row sets is what it is")
+    in_paper: bool = Field(default=True, description="whether the publication has such a row")
+
+
+class Loss(_Strict):
+    """What is lost from one setting to another, relative to the first."""
+
+    before: Key
+    after: Key
+
+
+class Picture(_Strict):
+    """How results are drawn."""
+
+    kind: Literal["bars", "lines", "groups", "loss"] = "bars"
+    metrics: list[Metric] = Field(default=[], description="which of the plan's metrics; all of them when not given")
+
+
+class Plan(_Strict):
+    """An experiment."""
+
+    title: Annotated[str, Field(min_length=1, max_length=200)]
+    published: str | None = Field(default=None, description="table of milktrain/experiments/paper.toml whose numbers stand beside ours")
+    note: str = Field(default="", description="what a reader of the results should know")
+    stores: list[str] = Field(default=[], description="store files; --store adds to them")
+    settings: list[Key] = Field(min_length=1, description="ftft, ftmt, mtft, mtmt, or a name in scenarios; repeat r is split <setting>-<r>")
+    scenarios: dict[Key, list[float]] = Field(default={}, description="shares of new items that lose 0, 1, ... modalities, by name")
+    seeds: Count = Field(default=3, description="repeats; repeat r is trained with seed r")
+    metrics: list[Metric] = Field(default=["recall@20", "ndcg@20"], min_length=1, description="shown and drawn; runs hold all")
+    part: Literal["val", "test"] = "test"
+    preset: str = Field(default="default", description="what all rows start from")
+    modalities: list[Literal["visual", "text", "audio"]] | None = Field(default=None, description="which to use; all with vectors when not given")
+    changes: Settings = Field(default={}, alias="set", description="settings laid over the preset in all rows")
+    search: Search | None = Field(default=None, description="for all rows that say nothing else")
+    datasets: dict[str, dict[str, Settings]] = Field(default={}, description="settings by dataset and model, below what rows set")
+    loss: Loss | None = Field(default=None, description="show what is lost between two settings")
+    picture: Picture = Field(default=Picture())
+    row: list[Row] = Field(min_length=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One row as it is trained; of a row that varies settings, one value of one of them.
+
+    Args:
+        name: as the table calls it.
+        row: it is of.
+        changes: what the row sets, the varied value included.
+        varied: name and value, where something is varied.
+        search: its search; None where nothing is searched.
+    """
+
+    name: str
+    row: Row
+    changes: Mapping[str, Value | list[int]]
+    varied: tuple[str, Value] | None
+    search: Search | None
+
+
+def lines(plan: Plan) -> list[Line]:
+    """All rows of the table, in order."""
+    found = []
+    for row in plan.row:
+        search = plan.search if row.search is True else row.search or None
+        if not row.vary:
+            found.append(Line(row.name, row, row.changes, None, search))
+        for name, values in row.vary.items():
+            found += [Line(f"{row.name}, {name} {value}", row, row.changes | {name: value}, (name, value), search) for value in values]
+    return found
+
+
+def searches(plan: Plan, line: Line) -> dict[str, list[str]]:
+    """For each setting, names of the splits whose mean decides what the line is trained with there; empty where nothing is searched."""
+    if line.search is None:
+        return {}
+    where = {setting: setting if line.search.each_setting else plan.settings[0] for setting in plan.settings}
+    return {setting: [f"{where[setting]}-{number}" for number in line.search.splits] for setting in plan.settings}
