@@ -76,9 +76,10 @@ def normalised(pairs: Tensor, *, n_rows: int, n_columns: int) -> Tensor:
     row, column = pairs.unbind(1)
     by_row, by_column = torch.bincount(row, minlength=n_rows), torch.bincount(column, minlength=n_columns)
     weight = (by_row[row] * by_column[column]).float().rsqrt()
-    with warnings.catch_warnings():  # torch calls the whole of its compressed layouts a beta, once a process
+    # torch calls the whole of its compressed layouts a beta, once a process; whether it checks them it wants to be told, or it warns.
+    with warnings.catch_warnings(), torch.sparse.check_sparse_tensor_invariants(True):
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta", category=UserWarning)
-        return torch.sparse_coo_tensor(pairs.T, weight, (n_rows, n_columns), check_invariants=True).coalesce().to_sparse_csr()
+        return torch.sparse_coo_tensor(pairs.T, weight, (n_rows, n_columns)).coalesce().to_sparse_csr()
 
 
 def build(train: Tensor, *, n_users: int, n_items: int, width: int, reg: float, generator: torch.Generator) -> LightGcn:
