@@ -17,9 +17,10 @@ import logging
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -142,13 +143,22 @@ def frame(folder: Path, *, store: str | None = None) -> pl.DataFrame:
     return pl.DataFrame(rows, infer_schema_length=None) if rows else pl.DataFrame(schema=dict.fromkeys((*IDENTITY, "configuration"), pl.String))
 
 
+def configuration(record: Mapping[str, Any]) -> str:
+    """A short name of all that shapes a run besides the split and the seed, the same for repeats of each other.
+
+    Args:
+        record: what `run.json` says.
+    """
+    repeated = [dict(record.get("config", {})) | {"seed": None}, *(record.get(name) for name in ("model", "modalities", "device", "profile"))]
+    return fingerprint.of_value(repeated)[:8]
+
+
 def _row(manifest: Path) -> dict[str, object]:
     try:
         run = json.loads(manifest.read_text(encoding="utf-8"))
         row = {name: run.get(name) for name in IDENTITY} | {"run_id": manifest.parent.name}  # by which its files are found
         settings = dict(run.get("config", {}))
-        repeated = [settings | {"seed": None}, *(run.get(name) for name in ("model", "modalities", "device", "profile"))]
-        row["configuration"] = fingerprint.of_value(repeated)[:8]
+        row["configuration"] = configuration(run)
         row |= {name: _cell(value) for name, value in settings.items() if name not in row}
         for part, metrics in run["metrics"].items():
             row |= {f"{part}_{name.replace('@', '_')}": float(value) for name, value in metrics.items()}

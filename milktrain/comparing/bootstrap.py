@@ -11,7 +11,8 @@ from milktrain.comparing.per_user import Numbers
 
 #: Counts held at a time: 32 MB of float64.
 CHUNK = 4 << 20
-LEVEL = 0.95
+TAIL = 0.025  # that is left out on either side
+LEVEL = 1 - 2 * TAIL
 
 
 def means(series: Numbers, *, resamples: int, generator: np.random.Generator) -> Numbers:
@@ -52,7 +53,7 @@ def interval(drawn: Numbers) -> tuple[float, float] | None:
     """
     if not len(drawn) or np.isnan(drawn).any():
         return None
-    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = np.quantile(drawn, [TAIL, 1 - TAIL])
     return float(low), float(high)
 
 

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import msgspec
 
-from milktrain.runs import MANIFEST
+from milktrain.runs import MANIFEST, configuration
 from schemas import fingerprint
 from schemas.contracts import Part
 from schemas.errors import DataError
@@ -59,6 +59,7 @@ class Facts:
             and of each modality the vectors; not the seed.
         metrics: means by metric, by part.
         finished_at: time as text.
+        configuration: the same for runs that differ in split and seed alone, as `python cli.py runs` has it.
     """
 
     folder: Path
@@ -71,6 +72,7 @@ class Facts:
     settings: Mapping[str, str]
     metrics: Mapping[str, Mapping[str, float]]
     finished_at: str
+    configuration: str
 
     def means(self, part: Part) -> Mapping[str, float]:
         """Means by metric of one part; none where it was not judged."""
@@ -93,13 +95,17 @@ def of(manifest: Mapping[str, object], *, folder: Path) -> Facts:
         raise DataError(f"{folder / MANIFEST} is not the record of a finished run: {error}. Train the run again, or leave it out.") from error
     if bad := [name for means in told.metrics.values() for name, value in means.items() if not math.isfinite(value)]:
         raise DataError(f"{folder / MANIFEST} says that {bad[0][:60]} is no finite number. Train the run again, or leave it out.")
-    settings = flat({name: value for name, value in told.config.items() if name != "seed"})
+    try:
+        settings = flat({name: value for name, value in told.config.items() if name != "seed"})
+    except RecursionError as error:
+        raise DataError(f"{folder / MANIFEST} is not the record of a finished run: its settings have no bottom. Leave it out.") from error
     settings |= {"modalities": told.modalities, "device": told.device, "profile": told.profile}
     settings |= {f"{name} vectors": _vectors(each) for name, each in told.feature_sets.items()}
-    settings = {_printable(name): _printable(value) for name, value in settings.items()}
+    settings = {printable(name): printable(value) for name, value in settings.items()}
     return Facts(
-        folder, _printable(told.store), _printable(told.setting), (_printable(told.split), told.split_fingerprint[:12]), told.seed,
-        _printable(told.model), told.profile, settings, told.metrics, told.finished_at,
+        folder, printable(told.store), printable(told.setting), (printable(told.split), told.split_fingerprint[:12]), told.seed,
+        printable(told.model), told.profile, settings, told.metrics, told.finished_at,
+        configuration(manifest),
     )  # fmt: skip
 
 
@@ -152,7 +158,7 @@ def _vectors(each: Mapping[str, object]) -> str:
     return f"{each.get('encoder', '')} {fingerprint.of_value([each.get('fingerprint'), each.get('contents')])[:6]}"
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Text that cannot steer a terminal or break a row; what is cut off still tells it from other text."""
     shown = "".join(letter if letter.isprintable() else "?" for letter in text)
     return shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 8]}…{fingerprint.of_value(text)[:6]}"

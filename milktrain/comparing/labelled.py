@@ -19,7 +19,7 @@ from schemas.plugins import check_known
 LISTED = 8
 #: So many settings that differ are said of every run; of more, those that are not as in most runs.
 SAID_ALWAYS = 2
-PRESET = "preset"
+MODEL, PRESET, CONFIGURATION = "model", "preset", "configuration"
 Key = TypeVar("Key", bound=Hashable)
 
 
@@ -47,7 +47,7 @@ def gather(
         folders: run folders, and folders of run folders.
         store: file name of a store; runs of other stores are left out.
         named: names of runs, starts of names, or run folders; only these. A start may fit several. None: all.
-        by: what a label says besides the model: `preset` or any setting. None: what differs.
+        by: what a label says besides the model: `preset`, `configuration` or any setting; `model`: nothing. None: what differs.
 
     Returns:
         In the order of the folders' names.
@@ -80,22 +80,31 @@ def labels(runs: Sequence[Facts], *, by: Sequence[str] = ()) -> list[str]:
         UnknownName: if no run has such a setting.
     """
     if by:
-        known = sorted({"model", *(name for run in runs for name in run.settings)})
+        known = sorted({MODEL, CONFIGURATION, *(name for run in runs for name in run.settings)})
         for name in by:
             check_known(name, known, what="setting of these runs")
-        return [_label(run.model, [name for name in by if name != "model" and name in run.settings], run) for run in runs]
-    by_model = _grouped(runs, lambda run: run.model)
-    with_preset = {model for model, mine in by_model.items() if PRESET in _differing(mine)}
-    # Where presets differ, a preset's name stands for all that it says, and what else is said is what differs within it.
-    groups = _grouped(runs, lambda run: (run.model, run.settings.get(PRESET, "") if run.model in with_preset else None))
-    said: dict[Path, str] = {}
-    for (model, preset), mine in groups.items():
-        names = _differing(mine)
-        usual = {name: _most_common([run.settings.get(name) for run in mine]) for name in names} if len(names) > SAID_ALWAYS else {}
-        for run in mine:
-            shown = [name for name in names if name not in usual or run.settings.get(name) != usual[name]]
-            said[run.folder] = _label(model, [PRESET] * (preset is not None) + shown, run)
-    return [said[run.folder] for run in runs]
+        return [_label(run.model, [name for name in by if name == CONFIGURATION or name in run.settings], run) for run in runs]
+    with_preset = {model for model, mine in _grouped(runs, lambda run: run.model).items() if PRESET in _differing(mine)}
+
+    def kind(run: Facts) -> tuple[str, str | None]:
+        # Where presets differ, a preset's name stands for all that it says, and what else is said is what differs within it.
+        return run.model, run.settings.get(PRESET, "") if run.model in with_preset else None
+
+    usual = {key: _usual(mine) for key, mine in _grouped(runs, kind).items()}
+    found = []
+    for run in runs:
+        model, preset = kind(run)
+        shown = [name for name, value in usual[model, preset].items() if value == [] or [run.settings.get(name)] != value]
+        found.append(_label(model, [PRESET] * (preset is not None) + shown, run))
+    return found
+
+
+def _usual(runs: Sequence[Facts]) -> dict[str, list[str | None]]:
+    """Settings that differ, and the value that goes without saying; none where every value is to be said."""
+    names = _differing(runs)
+    if len(names) <= SAID_ALWAYS:
+        return {name: [] for name in names}
+    return {name: [_most_common([run.settings.get(name) for run in runs])] for name in names}
 
 
 def _most_common(values: Sequence[str | None]) -> str | None:
@@ -104,7 +113,8 @@ def _most_common(values: Sequence[str | None]) -> str | None:
 
 
 def _label(model: str, names: Sequence[str], run: Facts) -> str:
-    said = [run.settings.get(PRESET, "") if name == PRESET else f"{name}={run.settings.get(name, 'none')}" for name in names]
+    bare = {PRESET: run.settings.get(PRESET, ""), CONFIGURATION: run.configuration}
+    said = [bare[name] if name in bare else f"{name}={run.settings.get(name, 'none')}" for name in names]
     return f"{model} ({', '.join(said)})" if said else model
 
 

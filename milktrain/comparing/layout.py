@@ -57,10 +57,12 @@ def lay_out(comparison: Comparison, *, extra: Extra | None = None, order: Sequen
     theirs = extra or {}
     if both := sorted(set(theirs) & set(comparison.labels)):
         raise BadValue(f"{both[0]!r} is a row of our own. Give the published numbers another label.")
-    columns = list(dict.fromkeys([*comparison.columns, *(column for row in theirs.values() for column in row)]))
+    named = dict.fromkeys([*comparison.columns, *(column for row in theirs.values() for column in row)])
+    places = dict.fromkeys(column[:2] for column in named)
+    columns = [column for place in places for column in named if column[:2] == place]
     found = {(cell.label, cell.column): cell for cell in comparison.cells}
-    places = _places(comparison)
-    rows = [(label, [_mark(found.get((label, column)), places) for column in columns]) for label in _rows(comparison, order)]
+    best = _places(comparison)
+    rows = [(label, [_mark(found.get((label, column)), best) for column in columns]) for label in _rows(comparison, order)]
     published = [(label, [Mark(f"{row[column]:.{PLACES}f}") if column in row else None for column in columns]) for label, row in theirs.items()]
     return Layout(columns, rows, published)
 

@@ -52,7 +52,7 @@ def gather(folder: Path) -> tuple[list[LabelledRun], list[str]]:
     done = [row for row in rows if row.state == FINISHED]
     if not done:
         raise DataError(f"No run of {folder} is finished. Run the experiment again: it goes on where it was.")
-    found = [(row.label, _place(folder, row)) for row in done]
+    found = [(facts.printable(row.label), _place(folder, row)) for row in done]
     left = [f"{len(rows) - len(done)} of {len(rows)} runs of the experiment are not finished, and left out."] if len(done) < len(rows) else []
     return [LabelledRun(label, place, facts.read(place)) for label, place in found], left
 

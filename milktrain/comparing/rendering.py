@@ -106,7 +106,7 @@ def _plain(mark: Mark | None) -> str:
 
 
 def _md(text: str) -> str:
-    return MARKDOWN.sub(r"\\\1", text)
+    return MARKDOWN.sub(r"\\\1", _one_line(text))
 
 
 def _md_mark(mark: Mark | None) -> str:
@@ -125,7 +125,12 @@ def _md_said(sentences: Sequence[str]) -> list[str]:
 
 
 def _tex(text: str) -> str:
-    return "".join(LATEX.get(letter, letter) for letter in text)
+    return "".join(LATEX.get(letter, letter) for letter in _one_line(text))
+
+
+def _one_line(text: str) -> str:
+    """Text that cannot break a row, and holds no letters that are none."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def _tex_mark(mark: Mark | None) -> str:
