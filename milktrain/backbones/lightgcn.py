@@ -77,7 +77,7 @@ def normalised(pairs: Tensor, *, n_rows: int, n_columns: int) -> Tensor:
     by_row, by_column = torch.bincount(row, minlength=n_rows), torch.bincount(column, minlength=n_columns)
     weight = (by_row[row] * by_column[column]).float().rsqrt()
     # torch calls the whole of its compressed layouts a beta, once a process; whether it checks them it wants to be told, or it warns.
-    with warnings.catch_warnings(), torch.sparse.check_sparse_tensor_invariants(True):
+    with warnings.catch_warnings(), torch.sparse.check_sparse_tensor_invariants(True):  # type: ignore[no-untyped-call] # torch does not say
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta", category=UserWarning)
         return torch.sparse_coo_tensor(pairs.T, weight, (n_rows, n_columns)).coalesce().to_sparse_csr()
 
