@@ -32,6 +32,7 @@ FENCES = {
     "typer": COMMAND_LINE,
     "rich": COMMAND_LINE,
     "click": COMMAND_LINE,
+    "jinja2": ("milktrain/page/document.py",),  # which alone makes HTML, and escapes all of it
     "torch": ("milktrain/*", *MEDIA),
     "torchaudio": MEDIA,
     "torchvision": MEDIA,
@@ -41,7 +42,7 @@ FENCES = {
     "ftfy": MEDIA,
     "huggingface_hub": MEDIA,
     "av": MEDIA,
-    "matplotlib": ("milkprep/inspection/coverage_plot.py", "milktrain/sweeping/plot.py"),
+    "matplotlib": ("milkprep/inspection/coverage_plot.py", "milktrain/sweeping/plot.py", "milktrain/experiments/figures.py"),
     "optuna": ("milktrain/sweeping/suggesting.py",),
     "PIL": (*MEDIA, "milkprep/demo_media.py"),  # which writes pictures for others to decode, and so is no decoder itself
 }

@@ -137,7 +137,7 @@ def _one(carried: Carried, cell: Cell, *, broken: dict[tuple[str, str], str], re
         return Done(State.FAILED, reason=str(error))
     seconds = run.manifest.get("seconds")
     return Done(
-        State.FINISHED, run_id=run.run_id, folder=str(run.folder), settings=config.model_dump(mode="json"), chosen=chosen,
+        State.FINISHED, run_id=run.run_id, folder=str(run.folder.absolute()), settings=config.model_dump(mode="json"), chosen=chosen,
         seconds=float(seconds) if isinstance(seconds, int | float) else 0.0, reused=run.reused, manifest=run.manifest,
     )  # fmt: skip
 

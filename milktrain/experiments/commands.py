@@ -96,13 +96,13 @@ def _reproduce_with(build_split: "BuildsSplit") -> Callable[..., None]:
 
 
 def _carry_out(console: Console, planned: "Experiment", build_split: "BuildsSplit", *, dry_run: bool, as_json: bool) -> None:
-    from milktrain.experiments import carrying_out, looking_ahead, record, results, tables
+    from milktrain.experiments import carrying_out, figures, looking_ahead, record, results, tables
 
     if dry_run:
         _tell_ahead(console, planned, looking_ahead.look(planned), as_json=as_json)
         return
     carried = carrying_out.carry_out(planned, build_split=build_split, reporter=console)
-    files = tables.write(carried)
+    files = [*tables.write(carried), *figures.write(carried)]
     if as_json:
         told = record.described(planned, carried.done, list(carried.searched.values()))
         console.emit(
