@@ -140,5 +140,11 @@ MISTAKES = {
     "a sweep of one split twice": (["sweep", "--split", "a", "--split", "a", "--store", "READY"], 2, "Name each once"),
     "a sweep of an unknown split": (["sweep", "--split", "mtmt-9", "--store", "READY"], 1, "It has: ftft-0"),
     "a sweep drawn elsewhere": (["sweep", "--split", "ftft-0", "--png", "x.jpg", "--store", "READY"], 2, "--png writes PNG"),
+    "a page that is no HTML": (["report", "--out", "a.txt", "--store", "READY"], 2, "ends in .html"),
+    "a page into no folder": (["report", "--out", "no/a.html", "--store", "READY"], 2, "lies in no folder"),
+    "a page over the store": (["report", "--out", "nowhere.html", "--store", "nowhere.html"], 2, "is a store or a folder"),
+    "a page of no runs": (["report", "--out", "a.html", "--store", "nowhere.duckdb"], 2, "There is no folder of runs at runs"),
+    "a page of runs and of an experiment": (["report", "--out", "a.html", "--experiment", "WORK", "--run", "ftmt"], 2, "Give the one or the others"),
+    "a page of no experiment": (["report", "--out", "a.html", "--experiment", "WORK"], 2, "is no folder of an experiment"),
     "a share above one": (["build-splits", "--setting", "ftmt", "--test-loss", "1.5", "--store", "READY"], 2, "--test-loss 1.5"),
 }

@@ -90,6 +90,7 @@ def test_the_examples_of_the_help_run_in_the_order_of_the_work(workplace, monkey
         ("recommend",),
         ("similar",),
         ("compare",),
+        ("report",),
         ("sweep",),
         ("experiment",),
         ("reproduce",),
