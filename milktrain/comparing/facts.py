@@ -22,6 +22,8 @@ from schemas.errors import DataError
 MOST_BYTES = 4 << 20
 #: Characters of a setting in a label.
 LONGEST = 60
+#: Groups of settings that lie in each other.
+DEEPEST = 8
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=300)]
 
 
@@ -96,8 +98,8 @@ def of(manifest: Mapping[str, object], *, folder: Path) -> Facts:
     if bad := [name for means in told.metrics.values() for name, value in means.items() if not math.isfinite(value)]:
         raise DataError(f"{folder / MANIFEST} says that {bad[0][:60]} is no finite number. Train the run again, or leave it out.")
     try:
-        settings = flat({name: value for name, value in told.config.items() if name != "seed"})
-    except RecursionError as error:
+        settings, named = flat({name: value for name, value in told.config.items() if name != "seed"}), configuration(manifest)
+    except (RecursionError, ValueError) as error:
         raise DataError(f"{folder / MANIFEST} is not the record of a finished run: its settings have no bottom. Leave it out.") from error
     settings |= {"modalities": told.modalities, "device": told.device, "profile": told.profile}
     settings |= {f"{name} vectors": _vectors(each) for name, each in told.feature_sets.items()}
@@ -105,7 +107,7 @@ def of(manifest: Mapping[str, object], *, folder: Path) -> Facts:
     return Facts(
         folder, printable(told.store), printable(told.setting), (printable(told.split), told.split_fingerprint[:12]), told.seed,
         printable(told.model), told.profile, settings, told.metrics, told.finished_at,
-        configuration(manifest),
+        named,
     )  # fmt: skip
 
 
@@ -129,19 +131,24 @@ def read(folder: Path) -> dict[str, object]:
     return found
 
 
-def flat(settings: Mapping[str, object], *, under: str = "") -> dict[str, str]:
+def flat(settings: Mapping[str, object], *, within: tuple[str, ...] = ()) -> dict[str, str]:
     """Settings as text, those in groups by the name of the group and their own.
+
+    Raises:
+        ValueError: if groups lie in groups without end.
 
     Example:
         >>> flat({"lam": 0.5, "cutoffs": [10, 20], "gorec": {"clusters": 8}})
         {'lam': '0.5', 'cutoffs': '10,20', 'gorec.clusters': '8'}
     """
+    if len(within) > DEEPEST:
+        raise ValueError(f"groups within {'.'.join(within)}")
     found: dict[str, str] = {}
     for name, value in settings.items():
         if isinstance(value, Mapping):
-            found |= flat(value, under=f"{under}{name}.")
+            found |= flat(value, within=(*within, name))
         else:
-            found[f"{under}{name}"] = _text(value)
+            found[".".join((*within, name))] = _text(value)
     return found
 
 

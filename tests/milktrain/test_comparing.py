@@ -1,0 +1,349 @@
+"""Runs side by side: hand-worked means, tests as scipy makes them, planted differences, and what may not be compared."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import small_runs
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from small_runs import labelled, write
+
+from milktrain.comparing import comparison
+from schemas.contracts import Part
+from schemas.errors import BadValue, DataError, UnknownName
+
+METRIC = "recall@20"
+GENERATOR_SEED = 7
+
+
+def compare(runs, *metrics, **given):
+    return comparison.compare(runs, metrics=metrics or [METRIC], **({"resamples": 200} | given))
+
+
+def cells(found, metric=METRIC):
+    return {cell.label: cell for cell in found.cells if cell.metric == metric}
+
+
+@pytest.fixture
+def two_by_two(tmp_path):
+    """One label on two splits with two seeds each."""
+    values = {("ftmt-0", 0): [0, 0.25], ("ftmt-0", 1): [0.25, 0.5], ("ftmt-1", 0): [0.5, 0.5], ("ftmt-1", 1): [0.5, 1]}
+    return [labelled("ours", write(tmp_path, {METRIC: each}, split=split, seed=seed)) for (split, seed), each in values.items()]
+
+
+def test_seeds_are_averaged_before_the_mean_and_the_deviation_over_splits_are_taken(two_by_two):
+    (cell,) = compare(two_by_two).cells
+    # Means of runs .125, .375, .5, .75; of splits .25, .625; their deviations from .4375 are .1875 each.
+    assert (cell.label, cell.dataset, cell.setting, cell.metric) == ("ours", "a.duckdb", "ftmt", METRIC)
+    assert (cell.mean, cell.n, cell.over) == (pytest.approx(0.4375), 2, "splits")
+    assert cell.sd == pytest.approx(math.sqrt(2 * 0.1875**2))
+
+
+def test_of_one_split_the_deviation_is_over_seeds(two_by_two):
+    (cell,) = compare(two_by_two[2:]).cells
+    assert (cell.mean, cell.n, cell.over) == (pytest.approx(0.625), 2, "seeds")
+    assert cell.sd == pytest.approx(math.sqrt(2) / 8)
+    (alone,) = compare(two_by_two[:1]).cells
+    assert (alone.mean, alone.sd, alone.n) == (pytest.approx(0.125), None, 1)
+
+
+def test_an_interval_of_a_mean_draws_the_users_of_each_split_on_their_own(tmp_path):
+    generator = np.random.default_rng(GENERATOR_SEED)
+    values = [generator.random(n) for n in (400, 100)]
+    runs = [labelled("ours", write(tmp_path, {METRIC: each}, split=f"ftmt-{at}")) for at, each in enumerate(values)]
+    (cell,) = compare(runs, resamples=4000).cells
+    half = 1.96 * math.sqrt(sum(each.var() / len(each) for each in values)) / 2
+    mean = np.mean([each.mean() for each in values])
+    assert (cell.low, cell.high) == pytest.approx((mean - half, mean + half), abs=half / 10)
+    assert compare(runs, resamples=0).cells[0].low is None
+
+
+@pytest.fixture
+def planted(tmp_path):
+    """Three labels on three splits: `same` differs from `base` by noise, `better` by a tenth more; users come in another order each time."""
+    generator = np.random.default_rng(GENERATOR_SEED)
+    arrays, runs = {}, []
+    for at in range(3):
+        hard = generator.random(300)
+        for label, gain in (("base", 0), ("same", 0), ("better", 0.1)):
+            values = np.float32(np.clip(hard * 0.6 + gain + generator.normal(scale=0.1, size=300), 0, 1))
+            arrays[label, at] = values.astype(float)
+            order = generator.permutation(300)
+            runs.append(labelled(label, write(tmp_path, {METRIC: values[order]}, users=order.tolist(), model=label, split=f"ftmt-{at}")))
+    return runs, arrays
+
+
+def test_tests_are_those_of_scipy_on_the_users_in_order(planted):
+    runs, arrays = planted
+    found = {test.label: test for test in compare(runs, against="base").tests}
+    one, other = (np.concatenate([arrays[label, at] for at in range(3)]) for label in ("same", "base"))
+    means = [[arrays[label, at].mean() for at in range(3)] for label in ("same", "base")]
+    assert set(found) == {"same", "better"}
+    assert (found["same"].n_users, found["same"].n_splits) == (900, 3)
+    assert found["same"].difference == pytest.approx(one.mean() - other.mean())
+    assert found["same"].t == pytest.approx(stats.ttest_rel(one, other).pvalue)
+    assert found["same"].wilcoxon == pytest.approx(stats.wilcoxon(one, other).pvalue, rel=1e-3)
+    assert found["same"].splits_t == pytest.approx(stats.ttest_rel(*means).pvalue)
+
+
+def test_a_planted_difference_is_found_and_a_planted_equal_is_not(planted):
+    found = {test.label: test for test in compare(planted[0], against="base").tests}
+    assert found["better"].difference == pytest.approx(0.1, abs=0.02)
+    assert max(found["better"].t_holm, found["better"].wilcoxon_holm) < 1e-6
+    assert found["better"].splits_t_holm < 0.05
+    assert 0 < found["better"].low < 0.1 < found["better"].high < 0.15
+    assert min(found["same"].t_holm, found["same"].wilcoxon_holm, found["same"].splits_t_holm) > 0.05
+    assert found["same"].low < 0 < found["same"].high
+
+
+def test_p_values_of_a_column_are_corrected_for_each_other(planted):
+    found = {test.label: test for test in compare(planted[0], against="base").tests}
+    assert found["better"].t_holm == pytest.approx(2 * found["better"].t)  # the smaller of two
+    assert found["same"].t_holm == found["same"].t
+
+
+def test_without_a_label_to_test_against_it_is_the_best_of_each_column(planted):
+    found = compare(planted[0])
+    assert {test.against for test in found.tests} == {"better"}
+    assert cells(found)["better"].rank == 1
+    assert sorted(cell.rank for cell in found.cells) == [1, 2, 3]
+    assert all(test.difference < 0 for test in found.tests)
+
+
+@settings(max_examples=8, deadline=None)
+@given(data=st.data())
+def test_the_order_of_the_runs_changes_nothing(data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("order")
+    generator = np.random.default_rng(GENERATOR_SEED)
+    runs = [
+        labelled(label, write(folder, {METRIC: generator.random(20)}, model=label, split=split, seed=seed))
+        for label in ("a", "b", "c") for split in ("ftmt-0", "mtmt-0", "mtmt-1") for seed in (0, 1)
+        if (label, split) != ("c", "mtmt-1")
+    ]  # fmt: skip
+    assert compare(data.draw(st.permutations(runs)), resamples=20) == compare(runs, resamples=20)
+
+
+def test_seeds_of_a_split_are_averaged_before_users_are_paired(tmp_path):
+    runs, values = [], np.random.default_rng(GENERATOR_SEED).random((4, 30)).astype(np.float32)
+    for at, each in enumerate(values):
+        label, seed = ("one", "other")[at // 2], at % 2
+        runs.append(labelled(label, write(tmp_path, {METRIC: each}, model=label, seed=seed)))
+    (test,) = compare(runs, against="other").tests
+    expected = stats.ttest_rel(values[:2].astype(float).mean(axis=0), values[2:].astype(float).mean(axis=0))
+    assert (test.n_users, test.t) == (30, pytest.approx(expected.pvalue))
+    assert (test.n_splits, test.splits_t) == (1, None)
+
+
+def test_labels_are_tested_on_the_seeds_that_both_have(tmp_path):
+    generator = np.random.default_rng(GENERATOR_SEED)
+    one, other, more = np.float32(generator.random((3, 30)))
+    runs = [labelled("floor", write(tmp_path, {METRIC: one}, model="floor"))]
+    runs += [labelled("ours", write(tmp_path, {METRIC: each}, seed=seed)) for seed, each in enumerate((other, more))]
+    found = compare(runs, against="floor")
+    assert found.tests[0].t == pytest.approx(stats.ttest_rel(other.astype(float), one.astype(float)).pvalue)
+    assert found.tests[0].difference == pytest.approx(float(other.mean() - one.mean()), abs=1e-6)
+    assert cells(found)["ours"].rank in (1, 2)
+    assert any("Other training seeds on a.duckdb ftmt than 0,1: floor 0." in line for line in found.remarks)
+
+
+def _on(folder, label, splits, value, **record):
+    return [labelled(label, write(folder, {METRIC: [value, 0]}, model=label, split=split, **record)) for split in splits]
+
+
+def test_a_label_over_other_splits_is_marked_said_and_not_ranked(tmp_path):
+    three = ["ftmt-0", "ftmt-1", "ftmt-2"]
+    found = compare([*_on(tmp_path, "a", three, 0.5), *_on(tmp_path, "b", three, 0.25), *_on(tmp_path, "c", three[:1], 1)])
+    by_label = cells(found)
+    assert [(by_label[name].rank, by_label[name].comparable) for name in "abc"] == [(1, True), (2, True), (None, False)]
+    assert by_label["c"].lacks == ("ftmt-1", "ftmt-2")
+    assert "† c on a.duckdb ftmt: without ftmt-1, ftmt-2, so that the mean is over other items than the others'." in found.remarks
+    (test,) = [test for test in found.tests if test.label == "c"]
+    assert (test.against, test.n_splits, test.n_users) == ("a", 1, 2)  # on the split that both have
+
+
+def test_a_label_over_more_splits_than_most_is_marked_too(tmp_path):
+    found = compare([*_on(tmp_path, "a", ["ftmt-0"], 0.5), *_on(tmp_path, "b", ["ftmt-0"], 0.25), *_on(tmp_path, "c", ["ftmt-0", "ftmt-1"], 1)])
+    assert not cells(found)["c"].comparable
+    assert any(line.startswith("† c on a.duckdb ftmt: with ftmt-1 besides") for line in found.remarks)
+
+
+def test_splits_of_one_name_and_other_content_are_other_splits(tmp_path):
+    runs = [
+        *_on(tmp_path, "a", ["ftmt-0"], 0.5),
+        *_on(tmp_path, "b", ["ftmt-0"], 0.25),
+        *_on(tmp_path, "c", ["ftmt-0"], 1, split_fingerprint="other"),
+    ]
+    found = compare(runs)
+    assert [cells(found)[name].comparable for name in "abc"] == [True, True, False]
+    assert {test.label for test in found.tests} == {"b"}
+
+
+def test_other_profiles_are_neither_ranked_nor_tested(tmp_path):
+    found = compare(
+        [*_on(tmp_path, "a", ["ftmt-0"], 0.5), *_on(tmp_path, "b", ["ftmt-0"], 0.25), *_on(tmp_path, "c", ["ftmt-0"], 1, profile="test-only")]
+    )
+    assert cells(found)["c"].rank is None
+    assert {test.label for test in found.tests} == {"b"}
+    assert "† c on a.duckdb ftmt was judged by the profile test-only, the others by milk." in found.remarks
+
+
+def test_devices_modalities_and_vectors_that_differ_are_said(tmp_path):
+    other = {"visual": {"encoder": "open-clip", "fingerprint": "y", "contents": "x"}}
+    runs = [*_on(tmp_path, "a", ["ftmt-0"], 0.5), *_on(tmp_path, "b", ["ftmt-0"], 0.5)]
+    runs += _on(tmp_path, "c", ["ftmt-0"], 0.25, device="cuda", modalities="visual", feature_sets=other)
+    found = compare(runs)
+    assert cells(found)["c"].rank == 3
+    said = " ".join(found.remarks)
+    assert "Other devices on a.duckdb ftmt than cpu: c cuda." in said
+    assert "Other modalities on a.duckdb ftmt than visual,audio: c visual." in said
+    assert "Other visual vectors on a.duckdb ftmt than imported" in said
+
+
+def test_datasets_and_settings_are_columns_of_their_own(tmp_path):
+    places = [("a.duckdb", "ftmt-0"), ("a.duckdb", "mtmt-0"), ("b.duckdb", "ftmt-0")]
+    runs = [labelled("ours", write(tmp_path, {METRIC: [0.5]}, split=split, store=store)) for store, split in places]
+    assert compare(runs).columns == [("a.duckdb", "ftmt", METRIC), ("a.duckdb", "mtmt", METRIC), ("b.duckdb", "ftmt", METRIC)]
+
+
+def test_equal_means_are_equally_good(tmp_path):
+    found = compare([*_on(tmp_path, "a", ["ftmt-0"], 0.5), *_on(tmp_path, "b", ["ftmt-0"], 0.5), *_on(tmp_path, "c", ["ftmt-0"], 0.25)])
+    assert [cells(found)[name].rank for name in "abc"] == [1, 1, 3]
+
+
+def test_what_is_measured_of_all_lists_is_tested_over_splits_alone(tmp_path):
+    runs = [
+        labelled(label, write(tmp_path, {METRIC: [0.5]}, model=label, split=f"ftmt-{at}", of_lists={"coverage@20": value}))
+        for label, values in {"a": (0.5, 0.75), "b": (0.25, 0.25)}.items() for at, value in enumerate(values)
+    ]  # fmt: skip
+    found = compare(runs, "coverage@20", against="b")
+    (test,) = found.tests
+    assert (test.difference, test.n_users, test.n_splits, test.t, test.wilcoxon) == (pytest.approx(0.375), 0, 2, None, None)
+    assert test.splits_t == pytest.approx(stats.ttest_rel([0.5, 0.75], [0.25, 0.25]).pvalue)
+    assert {(cell.rank, cell.low) for cell in found.cells} == {(None, None)}
+
+
+def test_the_frame_has_a_row_a_label_and_column_with_its_test(planted):
+    frame = compare(planted[0], against="base").frame()
+    assert frame.columns[:7] == ["label", "dataset", "setting", "metric", "mean", "sd", "n"]
+    assert {"ci_low", "ci_high", "difference", "p_t", "p_t_holm", "p_wilcoxon_holm", "p_splits_t"} <= set(frame.columns)
+    assert frame.height == 3
+    assert frame.filter(label="base").select("against", "p_t").row(0) == (None, None)
+    assert frame.filter(label="better")["against"].item() == "base"
+
+
+def test_of_the_same_run_twice_the_one_finished_last_counts(tmp_path):
+    old = write(tmp_path, {METRIC: [0.25]}, finished_at="2020-01-01")
+    new = write(tmp_path, {METRIC: [0.75]}, finished_at="2020-01-02")
+    found = compare([labelled("ours", new), labelled("ours", old)])
+    assert found.cells[0].mean == 0.75
+    assert "ours on a.duckdb ftmt: 1 runs are there again from before; the one finished last counts." in found.remarks
+
+
+def test_two_configurations_under_one_label_are_refused_on_one_split_and_said_over_several(tmp_path):
+    one = write(tmp_path, {METRIC: [0.25]}, settings={"lam": 1.0})
+    other = write(tmp_path, {METRIC: [0.75]}, settings={"lam": 2.0})
+    with pytest.raises(
+        BadValue, match=r"ours on a\.duckdb ftmt has two runs of split ftmt-0, seed 0 that differ in lam\. Label them apart with --by lam"
+    ):
+        compare([labelled("ours", one), labelled("ours", other)])
+    elsewhere = write(tmp_path, {METRIC: [0.75]}, settings={"lam": 2.0}, split="ftmt-1")
+    assert "ours on a.duckdb ftmt averages runs that differ in lam." in compare([labelled("ours", one), labelled("ours", elsewhere)]).remarks
+
+
+def test_two_profiles_under_one_label_are_refused(tmp_path):
+    runs = [write(tmp_path, {METRIC: [0.25]}), write(tmp_path, {METRIC: [0.25]}, profile="test-only", seed=1)]
+    with pytest.raises(BadValue, match="several profiles"):
+        compare([labelled("ours", run) for run in runs])
+
+
+def test_runs_judged_on_another_part_are_left_out_and_said(tmp_path):
+    runs = [labelled("a", write(tmp_path, {METRIC: [0.5]})), labelled("a", write(tmp_path, {METRIC: [0.5]}, part="val", seed=1))]
+    found = compare(runs)
+    assert (len(found.cells), found.cells[0].n, found.remarks[0]) == (1, 1, "1 runs are left out that were not judged on test.")
+    assert compare(runs, part=Part.VAL).part is Part.VAL
+    with pytest.raises(DataError, match="None of 1 runs was judged on test"):
+        compare(runs[1:])
+
+
+def test_a_label_without_a_metric_has_an_empty_cell(tmp_path):
+    runs = [labelled("a", write(tmp_path, {METRIC: [0.5], "ndcg@10": [0.5]})), labelled("b", write(tmp_path, {METRIC: [0.5]}, model="b"))]
+    found = compare(runs, METRIC, "ndcg@10")
+    assert set(cells(found, "ndcg@10")) == {"a"}
+    assert "b on a.duckdb ftmt has runs that did not measure ndcg@10: its cell is empty." in found.remarks
+
+
+def test_questions_that_cannot_be_meant_are_refused(planted):
+    with pytest.raises(UnknownName, match="Did you mean 'recall@20'"):
+        compare(planted[0], "recal@20")
+    with pytest.raises(BadValue, match=r"No row is labelled 'bas'.*Did you mean 'base'"):
+        compare(planted[0], against="bas")
+    with pytest.raises(BadValue, match="each once"):
+        compare(planted[0], METRIC, METRIC)
+    with pytest.raises(BadValue, match="resamples are out of range"):
+        compare(planted[0], resamples=-1)
+
+
+def _spoilt(file: Path, how: str) -> None:
+    frame = pl.read_parquet(file)
+    if how == "absent":
+        file.unlink()
+    elif how == "cut short":
+        file.write_bytes(file.read_bytes()[:-40])
+    elif how == "no column":
+        frame.drop(METRIC).write_parquet(file)
+    elif how == "text":
+        frame.cast(pl.String).write_parquet(file)
+    elif how == "empty":
+        frame.clear().write_parquet(file)
+    elif how == "users twice":
+        pl.concat([frame, frame]).write_parquet(file)
+    elif how == "no number":
+        frame.with_columns(pl.lit(float("nan")).alias(METRIC)).write_parquet(file)
+    elif how == "another run's":
+        frame.with_columns(pl.col(METRIC) / 2).write_parquet(file)
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("absent", "is not there, and tests need the metrics of each user"),
+        ("cut short", "does not hold the metrics of users"),
+        ("no column", "does not hold the metrics of users"),
+        ("text", "it is empty or has other columns"),
+        ("empty", "it is empty or has other columns"),
+        ("users twice", "has users twice"),
+        ("no number", "that are no numbers"),
+        ("another run's", r"is not of its run: the mean of recall@20 is 0\.25"),
+    ],
+)
+def test_files_of_users_that_are_not_whole_are_refused_by_name(tmp_path, how, words):
+    run = write(tmp_path, {METRIC: [0.25, 0.75]})
+    _spoilt(run / "users_test.parquet", how)
+    with pytest.raises(DataError, match=rf"users_test\.parquet .*{words}"):
+        compare([labelled("ours", run)])
+
+
+def test_runs_of_a_split_judged_on_other_users_are_refused(tmp_path):
+    runs = [labelled("a", write(tmp_path, {METRIC: [0.5, 0.5]})), labelled("b", write(tmp_path, {METRIC: [0.5, 0.5]}, model="b", users=[0, 2]))]
+    with pytest.raises(DataError, match="were judged on other users of split ftmt-0"):
+        compare(runs)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("metrics", {"test": {METRIC: "high"}}, r"Expected `float`, got `str`"),
+        ("metrics", {"test": {METRIC: float("inf")}}, "is no finite number"),
+        ("split", 3, r"Expected `str`, got `int`"),
+        ("config", None, "Expected `object`"),
+    ],
+)
+def test_records_that_are_not_of_a_run_are_refused_by_name(tmp_path, field, value, words):
+    run = write(tmp_path, {METRIC: [0.25]})
+    small_runs.rewrite(run, **{field: value})
+    with pytest.raises(DataError, match=rf"run\.json .*{words}"):
+        compare([labelled("ours", run)])
