@@ -1,8 +1,9 @@
 """Collaborative vectors for models that start from them: learned from training interactions alone, kept by fingerprint, zero for new items.
 
-A backbone is trained as a model is. It stops by a tenth of the training interactions, drawn at random and held out, which it ranks among
-training items; validation and test are not looked at, and their items are in neither candidates nor negatives. What was learned lies in
-`backbones/<fingerprint>.safetensors` in the folder of runs; the fingerprint is of interactions, settings and seed.
+A backbone is trained as a model is, twice. At first a tenth of the training interactions, drawn at random, is held out and ranked among
+training items: that tells how many epochs are best. Then it is trained for as many from the start, on all of them. Validation and test are
+not looked at, and their items are in neither candidates nor negatives. What was learned lies in `backbones/<name>-<fingerprint>.safetensors`
+in the folder of runs, with a checksum; the fingerprint is of interactions, training items, settings and seed.
 Shapes: U users, V items, D width.
 """
 
@@ -20,7 +21,7 @@ from milktrain import config as settings
 from milktrain import loop, sampling
 from milktrain.bundle import Bundle
 from milktrain.config import TrainConfig
-from milktrain.loop import Surroundings, Validation
+from milktrain.loop import Fit, Surroundings, Validation
 from milktrain.recommender import Collaborative, Trainable
 from milktrain.training import Generators
 from schemas import __version__, durable, fingerprint, locks, plugins
@@ -31,9 +32,8 @@ from schemas.reporting import Reporter
 BACKBONES = "milktrain.backbones"
 FOLDER = "backbones"
 HELD_OUT = 0.1
-REG = 1e-4
-#: How a backbone is trained; its width comes from the model's settings, its seed from the run's.
-TRAINING = {"stop_metric": "ndcg@20", "evaluate_every": "5", "patience": "15", "max_epochs": "200", "batch_size": "2048", "learning_rate": "1e-3"}
+#: How every backbone is trained; its own file adds its `TRAINING`, the model's settings the width, the run the seed.
+TRAINING = {"stop_metric": "ndcg@20", "evaluate_every": "5", "patience": "15", "max_epochs": "200", "batch_size": "2048"}
 
 
 class Backbone(Trainable, Protocol):
@@ -80,19 +80,17 @@ def of_run(data: Bundle, *, config: TrainConfig, folder: Path, reporter: Reporte
         return None
     name, width = str(config.of_model["backbone"]), int(config.of_model["backbone_width"])
     train = data.pairs[Part.TRAIN]
-    how = settings.load(changes=TRAINING | {"dim": str(width), "seed": str(config.seed)})
+    items, how = data.items[Part.TRAIN], training_of(name, width=width, seed=config.seed)
     kind = device.type if device else "cpu"
-    shape = [data.n_users, data.n_items, HELD_OUT, REG, name, how.model_dump(mode="json"), __version__, kind]
-    whole = fingerprint.of_value([shape, fingerprint.of_bytes(train.numpy().tobytes())])
+    shape = [data.n_users, data.n_items, HELD_OUT, name, how.model_dump(mode="json"), __version__, kind]
+    whole = fingerprint.of_value([shape, *(fingerprint.of_bytes(ids.numpy().tobytes()) for ids in (train, items))])
     file = folder / f"{name}-{whole[:16]}.safetensors"
     folder.mkdir(parents=True, exist_ok=True)
-    with locks.held(file.with_suffix(".lock"), what=f"the backbone {file.name}", instead="Wait for it to finish.", remove=True):
+    with locks.held(file.with_suffix(".lock"), what=f"the backbone {file.name}", instead="Wait for it to finish.", remove=True, wait=True):
         if found := _read(file, whole):
             return Learned(found, name, whole, 0.0, True)
         started = time.perf_counter()
-        found = learn(
-            name, train, items=data.items[Part.TRAIN], n_users=data.n_users, n_items=data.n_items, config=how, reporter=reporter, device=device
-        )
+        found = learn(name, train, items=items, n_users=data.n_users, n_items=data.n_items, config=how, reporter=reporter, device=device)
         _write(found, file, whole)
         return Learned(found, name, whole, time.perf_counter() - started, False)
 
@@ -113,22 +111,53 @@ def learn(
         reporter: is told the epochs.
         device: where; the processor when None.
     """
-    where = device or torch.device("cpu")
     generators = Generators.seeded(config.seed)
     order = torch.randperm(len(train), generator=generators.triples)
     n_held = max(1, int(len(train) * HELD_OUT))
     held, kept = train[order[:n_held]], train[order[n_held:].sort().values]
-    usable = kept[sampling.can_have_negative(kept, candidates=items, n_items=n_items)]
-    model = plugins.load(BACKBONES, name).build(kept, n_users=n_users, n_items=n_items, width=config.dim, reg=REG, generator=generators.weights)
-    model.to(where)
-    sampler = sampling.negatives(usable, candidates=items, n_items=n_items)
-    loop.fit(
-        model, train=usable, sampler=sampler, validation=Validation(held, items, masked=kept), config=config, generators=generators,
-        reporter=reporter, around=Surroundings(where),
-    )  # fmt: skip
+    task = _Task(name, items, n_users, n_items, device or torch.device("cpu"), reporter)
+    _, tried = _trained(task, kept, validation=Validation(held, items, masked=kept), config=config)
+    # One look, at the end, whose answer is not used: the state of that epoch is kept whatever it is.
+    as_long = config.model_copy(update={"max_epochs": tried.best_epoch, "evaluate_every": tried.best_epoch})
+    model, _ = _trained(task, train, validation=Validation(held, items), config=as_long)
     with torch.inference_mode():
         of_users, of_items = (each.detach().float().cpu().clone() for each in model.vectors())
     return warm(Collaborative(of_users, of_items), train)
+
+
+def training_of(name: str, *, width: int, seed: int) -> TrainConfig:
+    """How a backbone is trained.
+
+    Args:
+        name: of the backbone.
+        width: of its vectors.
+        seed: of all it draws.
+    """
+    return settings.load(changes=TRAINING | plugins.load(BACKBONES, name).TRAINING | {"dim": str(width), "seed": str(seed)})
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    name: str
+    items: Tensor
+    n_users: int
+    n_items: int
+    device: torch.device
+    reporter: Reporter
+
+
+def _trained(task: _Task, train: Tensor, *, validation: Validation, config: TrainConfig) -> tuple[Backbone, Fit]:
+    usable = train[sampling.can_have_negative(train, candidates=task.items, n_items=task.n_items)]
+    generators = Generators.seeded(config.seed)
+    build = plugins.load(BACKBONES, task.name).build
+    model = build(train, n_users=task.n_users, n_items=task.n_items, width=config.dim, reg=config.reg, generator=generators.weights)
+    model.to(task.device)
+    sampler = sampling.negatives(usable, candidates=task.items, n_items=task.n_items)
+    fit = loop.fit(
+        model, train=usable, sampler=sampler, validation=validation, config=config, generators=generators, reporter=task.reporter,
+        around=Surroundings(task.device),
+    )  # fmt: skip
+    return model, fit
 
 
 def warm(found: Collaborative, train: Tensor) -> Collaborative:
@@ -147,19 +176,27 @@ def unlearned(data: Bundle, config: TrainConfig) -> Collaborative | None:
 
 def _write(found: Collaborative, file: Path, whole: str) -> None:
     partial = file.with_suffix(".partial")
-    save_file({"users": found.users.contiguous(), "items": found.items.contiguous()}, partial, metadata={"fingerprint": whole})
+    tensors = {"users": found.users.contiguous(), "items": found.items.contiguous()}
+    save_file(tensors, partial, metadata={"fingerprint": whole, "sha256": _digest(tensors)})
     durable.rename(partial, file)
 
 
 def _read(file: Path, whole: str) -> Collaborative | None:
     if not file.exists():
         return None
+    again = "Delete it, and it will be learned again."
     try:
         with safetensors.safe_open(file, framework="pt") as stream:
-            known = (stream.metadata() or {}).get("fingerprint")
+            head = stream.metadata() or {}
         tensors = load_file(file)
     except (OSError, safetensors.SafetensorError) as error:
-        raise DataError(f"{file} is damaged: {error}. Delete it, and it will be learned again.") from error
-    if known != whole or set(tensors) != {"users", "items"}:
-        raise DataError(f"{file} holds other vectors than its name says. Delete it, and they will be learned again.")
+        raise DataError(f"{file} is damaged: {error}. {again}") from error
+    if head.get("fingerprint") != whole or set(tensors) != {"users", "items"}:
+        raise DataError(f"{file} holds other vectors than its name says. {again}")
+    if head.get("sha256") != _digest(tensors):
+        raise DataError(f"{file} is damaged: its checksum does not fit its content. {again}")
     return Collaborative(tensors["users"], tensors["items"])
+
+
+def _digest(tensors: dict[str, Tensor]) -> str:
+    return fingerprint.of_value([fingerprint.of_bytes(tensors[name].numpy().tobytes()) for name in sorted(tensors)])

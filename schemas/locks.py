@@ -13,7 +13,7 @@ from schemas.errors import DataError
 
 
 @contextmanager
-def held(file: Path, *, what: str, instead: str, remove: bool = False) -> Iterator[None]:
+def held(file: Path, *, what: str, instead: str, remove: bool = False, wait: bool = False) -> Iterator[None]:
     """Have what a file stands for to this process alone, while the block lasts.
 
     Args:
@@ -21,12 +21,13 @@ def held(file: Path, *, what: str, instead: str, remove: bool = False) -> Iterat
         what: it stands for, in words.
         instead: what those that are refused can do, a sentence.
         remove: whether the file goes when the block ends.
+        wait: whether to wait until it is let go of instead of being refused.
 
     Raises:
-        DataError: if another process has it, or this one has it already.
+        DataError: if another process has it, or this one has it already, and one does not wait.
         OSError: if the file cannot be made.
     """
-    handle = _take(file, what=what, instead=instead)
+    handle = _take(file, what=what, instead=instead, wait=wait)
     try:
         os.truncate(handle, 0)
         os.pwrite(handle, str(os.getpid()).encode(), 0)
@@ -37,11 +38,11 @@ def held(file: Path, *, what: str, instead: str, remove: bool = False) -> Iterat
         os.close(handle)
 
 
-def _take(file: Path, *, what: str, instead: str) -> int:
+def _take(file: Path, *, what: str, instead: str, wait: bool) -> int:
     while True:
         handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
             if _is_named(handle, file):
                 return handle
         except BlockingIOError as error:

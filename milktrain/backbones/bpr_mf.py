@@ -13,6 +13,9 @@ from milktrain.models import _layers as layers
 from milktrain.recommender import Batch, Losses, Ranker
 
 STD = 0.1
+#: Found on held-out training interactions of TikTok: Recall@20 .13, against .06 with a regularisation of 1e-4, which cannot keep
+#: 200 numbers for every 6 interactions from learning them by heart.
+TRAINING = {"learning_rate": "5e-3", "reg": "3e-2"}
 
 
 class BprMf(nn.Module):
