@@ -147,4 +147,12 @@ MISTAKES = {
     "a page of runs and of an experiment": (["report", "--out", "a.html", "--experiment", "WORK", "--run", "ftmt"], 2, "Give the one or the others"),
     "a page of no experiment": (["report", "--out", "a.html", "--experiment", "WORK"], 2, "is no folder of an experiment"),
     "a share above one": (["build-splits", "--setting", "ftmt", "--test-loss", "1.5", "--store", "READY"], 2, "--test-loss 1.5"),
+    "a comparison of no runs": (["compare", "--store", "WORK/nowhere.duckdb", "--runs", "nowhere"], 2, "There is no folder of runs at nowhere"),
+    "a comparison of a run that is not there": (["compare", "--runs", "READY.runs", "--run", "x"], 2, "There is no folder of runs"),
+    "a comparison of an experiment that is none": (["compare", "--experiment", "WORK"], 2, "holds no record.json"),
+    "a comparison of an experiment and of runs": (["compare", "--experiment", "WORK", "--by", "lam"], 2, "Leave --runs, --run and --by out"),
+    "a comparison in a table for programs": (["compare", "--out", "x.csv"], 2, "add --format markdown, latex or csv"),
+    "a comparison in two formats": (["compare", "--json", "--format", "csv"], 2, "--json prints to stdout"),
+    "a comparison in no known format": (["compare", "--format", "pdf"], 2, "'pdf' is not one of"),
+    "a comparison with no draws": (["compare", "--resamples", "-1"], 2, "--resamples"),
 }
