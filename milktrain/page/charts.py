@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from milktrain.page.blocks import NOTHING, Cell, Figure, Shape, Table, text
-from milktrain.page.scales import Scale, fitted, tidy
+from milktrain.page.scales import Scale, fitted, thinned, tidy
 
 WIDTH, HEIGHT = 320, 190
 LEFT, RIGHT, TOP, BOTTOM = 44, 10, 8, 20  # margins around what is drawn
@@ -17,8 +17,8 @@ ROW, THICK = 34, 10  # a bar with its name above it; the bar alone
 LONGEST_BAR = 205  # what is to the right of it is for the value
 #: Colours there are; further series begin again with other dashes.
 COLOURS = 8
-#: Points up to which each has a mark, and bars that are drawn.
-MOST_MARKS, MOST_BARS, LONGEST_NAME = 16, 24, 50
+#: Points up to which each has a mark, and marks of longer lines; bars that are drawn.
+MOST_MARKS, FEW_MARKS, MOST_BARS, LONGEST_NAME = 16, 8, 24, 50
 RADIUS = 2.6
 
 
@@ -174,8 +174,8 @@ def _line(series: Series, x: Scale, y: Scale, *, step: bool) -> list[Shape]:
     for (left, _), (_, value), deviation in zip(at, series.points, series.deviations or [None] * len(at), strict=True):
         if deviation:
             shapes.append(Shape("path", {"class": f"line thin {shade}", "d": f"M{left} {_down(y, value - deviation)}V{_down(y, value + deviation)}"}))
-    if len(at) <= MOST_MARKS and not step:
-        shapes += [Shape("path", {"class": f"mark {shade}", "d": mark(series.colour, float(left), float(top))}) for left, top in at]
+    marked, _ = thinned(at, most=MOST_MARKS if len(at) <= MOST_MARKS else FEW_MARKS)
+    shapes += [Shape("path", {"class": f"mark {shade}", "d": mark(series.colour, float(left), float(top))}) for left, top in marked]
     shapes += [Shape("circle", {"class": f"ring {shade}", "cx": at[n][0], "cy": at[n][1], "r": "5"}) for n in series.ringed]
     return shapes
 

@@ -1,10 +1,11 @@
 """Training curves: validation of every repeat by epoch, and the losses of one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from milktrain import runs as run_folders
 from milktrain.page.blocks import Block, Figure, Figures, Section, Words
 from milktrain.page.charts import Axes, Series, lines
+from milktrain.page.palette import Colours
 from milktrain.page.reading import Found, by_context, by_label, in_words, number
 from milktrain.page.scales import thinned
 from schemas.errors import DataError
@@ -17,19 +18,15 @@ NO_LOSS = ("epoch", "seconds")
 Log = list[dict[str, float]]
 
 
-def section(found: Sequence[Found]) -> Section:
+def section(found: Sequence[Found], colours: Colours) -> Section:
     """How training went, for runs that learn by epochs."""
     inside: list[Section] = []
     said: list[str] = []
     for context, same in by_context(found):
         logs, problems = _logs(same)
         said += problems
-        figures = _figures(same, logs)
-        if figures:
-            shown = len(figures) // 2
-            learn = len({run.label for run in same if run.folder in logs})
-            more = [Words(f"{shown} of {learn} configurations are drawn.")] if learn > shown else []
-            inside.append(Section(f"curves-{len(inside) + 1}", in_words(context), [*more, Figures(tuple(figures))]))
+        if learned := colours.ordered(by_label([run for run in same if run.folder in logs])):
+            inside.append(Section(f"curves-{len(inside) + 1}", in_words(context), _blocks(learned, logs)))
     blocks: list[Block] = [Words(problem, "loud") for problem in said]
     if inside:
         text = "Validation as training looked at it, a line a repeat, the best epoch ringed: its state is the one that was kept and judged."
@@ -60,12 +57,14 @@ def _checked(rows: list[dict[str, float]]) -> Log:
     return sorted((row for row in kept if "epoch" in row), key=lambda row: row["epoch"])
 
 
-def _figures(found: Sequence[Found], logs: dict[object, Log]) -> list[Figure]:
-    """Two charts a configuration; validation has one upper end for all, so that they can be compared."""
-    labelled = [(label, [run for run in runs if run.folder in logs]) for label, runs in by_label(found).items()]
-    drawn = [(label, runs) for label, runs in labelled if runs][:MOST_LABELS]
+def _blocks(learned: Mapping[str, Sequence[Found]], logs: dict[object, Log]) -> list[Block]:
+    """A chart of validation a configuration, with one upper end for all so that they can be compared; then those of losses."""
+    drawn = list(learned.items())[:MOST_LABELS]
     top = max((value for _, runs in drawn for run in runs for _, value in _looks(logs[run.folder])), default=0.0)
-    return [figure for label, runs in drawn for figure in (_validation(label, runs, logs, top=top), _losses(label, runs[0], logs[runs[0].folder]))]
+    validation = [_validation(label, runs, logs, top=top) for label, runs in drawn]
+    losses = [_losses(label, runs[0], logs[runs[0].folder]) for label, runs in drawn]
+    more = [Words(f"{len(drawn)} of {len(learned)} configurations are drawn, the best.")] if len(learned) > len(drawn) else []
+    return [*more, Figures(tuple(validation)), Figures(tuple(losses))]
 
 
 def _looks(log: Log) -> list[tuple[float, float]]:

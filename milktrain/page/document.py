@@ -49,7 +49,7 @@ def sections(found: Sequence[Found], *, store: Path | None = None, reporter: Rep
         lambda: missing.section(found, colours),
         lambda: sensitivity.section(found),
         lambda: users.section(found, colours),
-        lambda: curves.section(found),
+        lambda: curves.section(found, colours),
         lambda: timing.section(found, colours),
         lambda: configuration.section(found),
     ]
@@ -103,14 +103,14 @@ def _title(found: Sequence[Found]) -> str:
 
 def _lead(found: Sequence[Found]) -> list[tuple[str, str]]:
     """What the runs have to do with each other, as names and values."""
-    finished = sorted({str(run.record.get("finished_at")) for run in found if run.record.get("finished_at")})
+    finished = sorted({str(run.record.get("finished_at"))[:16].replace("T", " ") for run in found if run.record.get("finished_at")})
     return [
         ("Models", _few({run.model for run in found})),
         ("Settings", _few({run.setting.upper() for run in found})),
         ("Splits", _few({run.split for run in found})),
         ("Seeds", _few({str(run.seed) for run in found})),
         ("Modalities", _few({str(run.record.get("modalities") or "not recorded").replace(",", " + ") for run in found})),
-        ("Finished", f"{finished[0]} to {finished[-1]}" if len(finished) > 1 else finished[0] if finished else "not recorded"),
+        ("Finished", f"{finished[0]} to {finished[-1]} (UTC)" if len(finished) > 1 else finished[0] if finished else "not recorded"),
     ]
 
 
