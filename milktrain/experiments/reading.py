@@ -133,7 +133,7 @@ def _of_line(plan: Plan, line: Line) -> Iterator[str]:
         preset = line.row.preset or plan.preset
         plugins.check_known(preset, config.presets(), what="preset")
     except MilkError as error:
-        yield str(error)
+        yield str(error).removesuffix(".")
         return
     for dataset in (None, *plan.datasets):
         try:

@@ -7,6 +7,7 @@ searches.csv                     the searches: budget, value on validation, what
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -22,6 +23,9 @@ from schemas.contracts import Part
 
 PLACES = 4
 PRINTED = "{label} (published)"
+#: What a comparison finds strange of runs that nobody planned, and is the plan here.
+BY_DESIGN = " has other training seeds on some splits than on others."
+SEEDS = "Repeat r is split r, trained with seed r."
 
 
 def write(carried: Carried) -> list[Path]:
@@ -49,7 +53,9 @@ def beside(carried: Carried) -> list[tuple[str, pl.DataFrame]]:
     """For a terminal: a table a store and setting, of means and deviations, the published number of each beside it where one is known."""
     found = []
     for source in carried.experiment.sources:
-        for name, frame in (("", results.means(carried)), ("lost, in per cent, ", results.losses(carried))):
+        loss = carried.experiment.plan.loss
+        lost = f"lost in per cent from {loss.before} to " if loss else ""
+        for name, frame in (("", results.means(carried)), (lost, results.losses(carried))):
             mine = frame.filter(pl.col("store") == source.store.name)
             found += [
                 (_title(carried, source, name + setting), _side_by_side(carried, source, mine.filter(pl.col("setting") == setting)))
@@ -172,7 +178,8 @@ def _compared(carried: Carried) -> Iterator[tuple[comparison.Comparison, Extra, 
         ]
         if labelled:
             found = comparison.compare(labelled, metrics=plan.metrics, part=Part(plan.part))
-            yield found, _extra(carried, together), [line.name for line in lines(plan)]
+            left = tuple(remark for remark in found.remarks if not remark.endswith(BY_DESIGN))
+            yield replace(found, remarks=(SEEDS, *left)), _extra(carried, together), [line.name for line in lines(plan)]
 
 
 def _extra(carried: Carried, settings: list[str]) -> Extra:
