@@ -148,7 +148,6 @@ MISTAKES = {
     "a page of no experiment": (["report", "--out", "a.html", "--experiment", "WORK"], 2, "is no folder of an experiment"),
     "a share above one": (["build-splits", "--setting", "ftmt", "--test-loss", "1.5", "--store", "READY"], 2, "--test-loss 1.5"),
     "a comparison of no runs": (["compare", "--store", "WORK/nowhere.duckdb", "--runs", "nowhere"], 2, "There is no folder of runs at nowhere"),
-    "a comparison of a run that is not there": (["compare", "--runs", "READY.runs", "--run", "x"], 2, "There is no folder of runs"),
     "a comparison of an experiment that is none": (["compare", "--experiment", "WORK"], 2, "holds no record.json"),
     "a comparison of an experiment and of runs": (["compare", "--experiment", "WORK", "--by", "lam"], 2, "Leave --runs, --run and --by out"),
     "a comparison in a table for programs": (["compare", "--out", "x.csv"], 2, "add --format markdown, latex or csv"),
