@@ -38,7 +38,7 @@ def test_the_loss_sums_over_the_batch_the_four_pairs_of_normal_and_counterfactua
     total, apart = 0.0, {}
     for (user, positive, negative), first, second in itertools.product(triples, (True, False), (True, False)):
         gap = _score(model, given, user, positive, normal=first) - _score(model, given, user, negative, normal=second)
-        apart[first, second] = apart.get((first, second), 0.0) + math.log1p(math.exp(-gap)) / 3
+        apart[first, second] = apart.get((first, second), 0.0) + math.log1p(math.exp(-gap.item())) / 3
     for user, positive, negative in triples:
         total += REG * sum(each.square().sum().item() for each in (model.users.weight[user], model.ids.weight[positive], model.ids.weight[negative]))
     found = model.losses(Batch(*torch.tensor(triples).unbind(1)), generator=np.random.default_rng(0))
