@@ -2,7 +2,7 @@
 
 import pytest
 
-from milktrain import config
+from milktrain import config, model_settings
 from schemas.errors import BadValue, UnknownName
 
 
@@ -58,3 +58,32 @@ def test_a_run_cannot_be_labelled_with_a_preset_it_does_not_use():
 def test_cutoffs_are_one_or_more_lengths(value):
     with pytest.raises(BadValue, match="cutoffs"):
         config.load(changes={"cutoffs": value})
+
+
+def test_a_models_own_settings_are_complete_and_its_publications_choices_lie_over_the_preset(tmp_path):
+    found = config.load("default", model="clcrec")
+    assert set(found.of_model) == set(model_settings.of("clcrec").model_fields)
+    assert found.learning_rate == model_settings.usual("clcrec").get("learning_rate", 1e-3)
+    first = next(iter(found.of_model))
+    assert config.value(found, first) == found.of_model[first]
+    assert config.value(found, "dim") == 64
+
+
+def test_a_models_own_settings_are_changed_by_name_whole_numbers_standing_for_floats():
+    found = config.load(model="clcrec", changes={"temperature": "1"})
+    assert found.of_model["temperature"] == 1.0
+    assert isinstance(found.of_model["temperature"], float)
+    again = config.checked(found.model_dump() | {"temperature": 0.5}, model="clcrec")
+    assert again.of_model == found.of_model | {"temperature": 0.5}
+
+
+def test_problems_with_a_models_own_settings_are_told_with_the_others():
+    with pytest.raises(BadValue) as caught:
+        config.load(model="clcrec", changes={"temperature": "-1", "dim": "0", "colour": "red"})
+    for name in ("temperature", "dim", "colour"):
+        assert name in str(caught.value)
+
+
+def test_a_models_own_settings_are_none_of_another_model():
+    with pytest.raises(BadValue, match="temperature: there is no such setting"):
+        config.load(model="duif", changes={"temperature": "1"})
