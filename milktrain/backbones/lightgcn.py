@@ -49,7 +49,7 @@ class _Along(torch.autograd.Function):
     """One propagation. The gradient goes the way back by the transpose that is there already; torch would make it anew at every step."""
 
     @staticmethod
-    def forward(context: FunctionCtx, rows: Tensor, there: Tensor, back: Tensor) -> Tensor:  # type: ignore[override] # narrower than torch's
+    def forward(context: FunctionCtx, rows: Tensor, there: Tensor, back: Tensor) -> Tensor:
         context.back = back  # type: ignore[attr-defined] # torch lets one put there what the way back needs
         return torch.mm(there, rows)
 
