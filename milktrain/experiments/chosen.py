@@ -51,7 +51,7 @@ def typed(value: str) -> object:
 
 
 def space_of(line: Line, *, base: TrainConfig) -> Space | None:
-    """What the search of a row varies: its space without what the row sets itself; None where nothing is left, or nothing is searched.
+    """What the search of a row varies: its space without what the row sets itself; None where nothing is left.
 
     Args:
         line: the row.
@@ -62,7 +62,9 @@ def space_of(line: Line, *, base: TrainConfig) -> Space | None:
     """
     if line.search is None:
         return None
-    model = line.row.model
+    model, is_rows_own = line.row.model, line.row.search is not True
+    if not is_rows_own and not spaces.usual(model):
+        return None  # a model that varies nothing: a space for all rows is none of its own
     tables = line.search.space or spaces.usual(model)
     left = {name: table for name, table in tables.items() if name not in line.changes}
     kept = {name: table for name, table in left.items() if not isinstance(table, dict) or set(table.get("only_with", {})) <= set(left)}
