@@ -51,7 +51,7 @@ def _parts(model, task):
 
 
 def _squared(*networks):
-    return sum(float(layer.weight.square().sum()) for network in networks for layer in (network.first, network.second))
+    return sum(float(layer.weight.detach().square().sum()) for network in networks for layer in (network.first, network.second))
 
 
 def test_real_items_are_to_score_above_made_ones_and_negatives_as_far_as_each_weighs():
@@ -74,9 +74,8 @@ def test_made_vectors_are_to_score_above_real_ones_and_to_be_near_them():
     content, items, users = _parts(model, task)
     made, real = _network(model.maker, content, learning=True), items[BATCH.positives]
     of_users = _network(model.discriminator.of_users, users, learning=False)  # looking on
-    gap = (
-        of_users * (_network(model.discriminator.of_items, made, learning=False) - _network(model.discriminator.of_items, real, learning=False))
-    ).sum(1)
+    of_made, of_real = (_network(model.discriminator.of_items, items, learning=False) for items in (made, real))
+    gap = (of_users * (of_made - of_real)).sum(1)
     expected = 0.7 * np.log1p(np.exp(-gap)).mean() + 0.3 * np.abs(made - real).mean() + 0.01 * _squared(model.maker)
     assert model.generator_loss(BATCH, generator=_random()).total.item() == pytest.approx(expected, rel=1e-5)
 
@@ -121,7 +120,8 @@ def test_after_a_turn_the_discriminator_can_learn_again():
 
 def test_training_takes_the_turns():
     model = _model()
-    assert isinstance(model, InTurns) and isinstance(model, Placing)
+    assert isinstance(model, InTurns)
+    assert isinstance(model, Placing)
     found = loop.run_epoch(model, optimizers.build(model, config.load(model="gar")), iter([BATCH]), generator=_random())
     assert {"discriminator", "generator"} <= set(found)
 

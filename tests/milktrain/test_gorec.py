@@ -116,7 +116,8 @@ def test_the_divergence_of_equal_distributions_is_nothing_and_else_what_torch_ha
 
 def test_an_epoch_has_every_training_item_once_and_no_new_one():
     model = _model()
-    assert isinstance(model, OwnBatches) and isinstance(model, Placing)
+    assert isinstance(model, OwnBatches)
+    assert isinstance(model, Placing)
     batches = model.batches(batch_size=4, generator=torch.Generator().manual_seed(3))
     drawn = [batch.positives for batch in batches.drawn]
     assert [len(part) for part in drawn] == [4, 2]
