@@ -132,8 +132,8 @@ def text(value: object) -> str:
     """A value as it stands in a table.
 
     Example:
-        >>> text(0.25), text(1234567), text([10, 20]), text(True)
-        ('0.2500', '1 234 567', '10, 20', 'yes')
+        >>> text(0.25), text(123), text([10, 20]), text(True)
+        ('0.2500', '123', '10, 20', 'yes')
     """
     if value is None or value == "":
         return NOTHING

@@ -128,7 +128,8 @@ def bars(rows: Sequence[Bar], *, title: str, description: str, x: str, numbers: 
 
 
 def _bar(bar: Bar, scale: Scale, *, top: int) -> list[Shape]:
-    name = bar.name if len(bar.name) <= LONGEST_NAME else bar.name[: LONGEST_NAME - 1] + "…"
+    half = LONGEST_NAME // 2  # long names often begin alike
+    name = bar.name if len(bar.name) <= LONGEST_NAME else f"{bar.name[:half]}…{bar.name[1 + half - LONGEST_NAME :]}"
     shapes = [
         Shape("text", {"class": "name", "x": "4", "y": str(top + 13)}, name),
         Shape("text", {"class": "name", "x": str(WIDTH - 4), "y": str(top + 27), "text-anchor": "end"}, bar.value),

@@ -6,7 +6,7 @@ from milktrain import runs as run_folders
 from milktrain.page.blocks import Block, Figure, Figures, Section, Words
 from milktrain.page.charts import Axes, Series, lines
 from milktrain.page.palette import Colours
-from milktrain.page.reading import Found, by_context, by_label, in_words, number
+from milktrain.page.reading import Found, by_context, by_label, in_place, in_words, number
 from milktrain.page.scales import thinned
 from schemas.errors import DataError
 
@@ -45,7 +45,7 @@ def _logs(found: Sequence[Found]) -> tuple[dict[object, Log], list[str]]:
         try:
             logs[run.folder] = _checked(run_folders.read_log(run.folder))
         except DataError as error:
-            problems.append(f"The log of {run.name} is left out: {error}")
+            problems.append(f"The log of {run.name} is left out: {in_place(error, run.folder)}")
     return logs, problems
 
 

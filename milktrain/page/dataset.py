@@ -7,7 +7,7 @@ import polars as pl
 
 from milktrain.page.blocks import Block, Figures, Section, Words, table, text
 from milktrain.page.charts import Bar, bars
-from milktrain.page.reading import Found
+from milktrain.page.reading import Found, in_place
 from schemas import queries
 from schemas.contracts import Modality
 from schemas.errors import StoreError
@@ -32,13 +32,13 @@ def section(found: Sequence[Found], *, store: Path | None = None) -> Section:
         place = store or place_of(same[0])
         blocks: list[Block]
         if place is None or not place.is_file():
-            where = f"not at {place}" if place else "named by no plain file name"
+            where = "not beside the folder of these runs" if place and not store else "not there" if place else "named by no plain file name"
             blocks = [Words(f"The store {name} is {where}, so nothing is said here of its users, items, modalities and splits.", "loud")]
         else:
             try:
                 blocks = _read(place, same)
             except StoreError as error:
-                blocks = [Words(f"The store cannot be read, so nothing is said here of the dataset. {error}", "loud")]
+                blocks = [Words(f"The store cannot be read, so nothing is said here of the dataset. {in_place(error, place)}", "loud")]
         inside.append(Section(f"dataset-{len(inside) + 1}", name, blocks))
     return Section("dataset", "Dataset", [], inside)
 

@@ -8,7 +8,7 @@ from milktrain import runs as run_folders
 from milktrain.page.blocks import Block, Cell, Figures, Section, Words, table
 from milktrain.page.charts import Axes, Series, lines
 from milktrain.page.palette import Colours
-from milktrain.page.reading import PREFERRED, Found, by_context, by_label, in_words, number, spread
+from milktrain.page.reading import PREFERRED, Found, by_context, by_label, in_place, in_words, number, spread
 from schemas.errors import DataError
 
 SHOWN = ("recall@20", "ndcg@20")
@@ -34,7 +34,7 @@ def section(found: Sequence[Found], colours: Colours) -> Section:
             try:
                 groups[run.name] = _checked(run_folders.read_groups(run.folder))
             except DataError as error:
-                damaged.append(f"The groups of {run.name} are left out: {error}")
+                damaged.append(f"The groups of {run.name} are left out: {in_place(error, run.folder)}")
         if groups:
             blocks = _blocks([run for run in same if run.name in groups], groups, colours)
             inside.append(Section(f"missing-{len(inside) + 1}", in_words(context), blocks))

@@ -92,7 +92,7 @@ def read(folders: Iterable[Path], *, labels: Mapping[str, str] | None = None) ->
             record = facts.read(folder)
             known.append((facts.of(record, folder=folder), record))
         except DataError as error:
-            left_out.append(f"{folder.name} is left out: {error}")
+            left_out.append(f"{folder.name} is left out: {in_place(error, folder)}")
     given = labels or {}
     named = [given.get(run.folder.name) or label for (run, _), label in zip(known, labelled.labels([run for run, _ in known]), strict=True)]
     runs = [_found(run, record, label=label[:LONGEST_TEXT]) for (run, record), label in zip(known, named, strict=True)]
@@ -122,6 +122,14 @@ def differences(runs: Sequence[Found]) -> list[str]:
 def _aspects(run: Found) -> dict[str, object]:
     kept = {name: value for name, value in run.settings.items() if name not in NAMES_ONLY}
     return kept | {name: run.record.get(name) for name in ("modalities", "device")}
+
+
+def in_place(error: Exception, *folders: Path) -> str:
+    """What an error says, with names of run folders for their paths: a page says the same wherever the runs lie, and not where that is."""
+    said = str(error)
+    for folder in folders:
+        said = said.replace(str(folder), folder.name)
+    return said
 
 
 def number(value: object) -> float | None:

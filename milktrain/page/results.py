@@ -10,7 +10,7 @@ from milktrain.comparing.results import Test as Tested
 from milktrain.page.blocks import Block, Cell, Figure, Figures, Section, Table, Words, table
 from milktrain.page.charts import Bar, bars
 from milktrain.page.palette import Colours
-from milktrain.page.reading import PARTS, PREFERRED, Found, by_context, by_label, in_words, measured, metrics_of, spread
+from milktrain.page.reading import PARTS, PREFERRED, Found, by_context, by_label, in_place, in_words, measured, metrics_of, spread
 from schemas.contracts import Part
 from schemas.errors import MilkError
 
@@ -73,7 +73,7 @@ def _compared(same: Sequence[Found], part: str, metrics: Sequence[str]) -> tuple
     try:
         return comparison.compare(runs, metrics=metrics, part=Part(part), resamples=RESAMPLES), ""
     except MilkError as error:
-        return None, str(error)
+        return None, in_place(error, *(run.folder for run in same))
 
 
 def _of_comparison(compared: Comparison) -> _Numbers:

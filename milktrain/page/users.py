@@ -10,7 +10,7 @@ import polars as pl
 from milktrain.page.blocks import Block, Cell, Figure, Figures, Section, Words, table
 from milktrain.page.charts import Axes, Series, lines
 from milktrain.page.palette import Colours
-from milktrain.page.reading import Found, by_context, by_label, in_words, spread
+from milktrain.page.reading import Found, by_context, by_label, in_place, in_words, spread
 
 METRICS = ("recall@20", "ndcg@20")
 FILE = "users_test.parquet"
@@ -43,7 +43,7 @@ def section(found: Sequence[Found], colours: Colours) -> Section:
             try:
                 spreads[run.name] = _read(run.folder / FILE)
             except (OSError, pl.exceptions.PolarsError) as error:
-                said.append(f"{run.name} has no metrics of single users: {error}")
+                said.append(f"{run.name} has no metrics of single users: {in_place(error, run.folder)}")
         if blocks := _blocks([run for run in same if spreads.get(run.name)], spreads, colours):
             inside.append(Section(f"users-{len(inside) + 1}", in_words(context), blocks))
     told = (
