@@ -1,12 +1,14 @@
 """The command compare, on run folders written by hand."""
 
 import json
+import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
-from small_runs import write
+from small_runs import rewrite, write
 from typer.testing import CliRunner
 
 import cli
@@ -120,3 +122,22 @@ def test_unequal_splits_are_told(runs):
     said = ask("--runs", runs, "--metric", METRIC)
     assert "†" in said.stdout
     assert "with ftmt-1 besides" in said.stderr or "without ftmt-1" in said.stderr
+
+
+PAGE = (Path(cli.__file__).parent / "docs" / "comparing.md").read_text(encoding="utf-8")
+
+
+def test_the_python_of_the_page_runs(runs, monkeypatch, capsys):
+    for run in runs.iterdir():
+        rewrite(run, store="tiktok.duckdb")
+    monkeypatch.chdir(runs.parent)
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    exec(compile(code, "docs/comparing.md", "exec"), {})
+    assert "| published | 0.2000 |" in capsys.readouterr().out
+
+
+def test_the_columns_of_the_page_are_those_of_the_file(runs):
+    columns = ask("--runs", runs, "--format", "csv").stdout.splitlines()[0].split(",")
+    told = re.findall(r"`(\w+)`", PAGE.partition("| columns | what they hold |")[2].partition("`--json`")[0])
+    assert {name.removesuffix("_holm") for name in columns} == set(told) - {"_holm"}
+    assert {f"{name}_holm" for name in told if name.startswith("p_")} <= set(columns)

@@ -1,7 +1,8 @@
 """Percentile bootstrap of means over users, of many series at once.
 
 Users are drawn with replacement as often as there are, and every series is averaged over the same draws, so that intervals of differences are
-those of pairs. A draw is how often each user came, and a mean is a product of matrices: a million users in chunks, no loop over draws.
+those of pairs. A draw is how often each user came, and the means of all series are one product of
+matrices, some draws at a time.
 Efron & Tibshirani 1993, chapter 13.
 """
 
@@ -59,6 +60,7 @@ def interval(drawn: Numbers) -> tuple[float, float] | None:
 
 def _counts(n_users: int, n_draws: int, generator: np.random.Generator) -> Numbers:
     """(n_draws, n_users) how often each user is among n_users drawn with replacement."""
-    drawn = generator.integers(n_users, size=(n_draws, n_users), dtype=np.int64)
-    drawn += np.arange(n_draws, dtype=np.int64)[:, None] * n_users
-    return np.bincount(drawn.ravel(), minlength=n_draws * n_users).reshape(n_draws, n_users).astype(np.float64)
+    counts = np.empty((n_draws, n_users))
+    for row in counts:
+        row[:] = np.bincount(generator.integers(n_users, size=n_users), minlength=n_users)
+    return counts

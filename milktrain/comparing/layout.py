@@ -123,7 +123,7 @@ def about_tests(comparison: Comparison) -> list[str]:
         return []
     drawn = f"The {LEVEL:.0%} interval is of the difference, with users drawn again {comparison.resamples} times in each split."
     return [
-        "Difference: the row less what it is tested against, on the splits and seeds that both have. p values are two-sided.",
+        "Difference: the row less what it is tested against, on the splits that both have. p values are two-sided.",
         *([drawn] if comparison.resamples else []),
         "t and Wilcoxon are over users (of all splits, averaged over seeds), the last t over splits; Holm: corrected for all tests of the column.",
         "Users of a split wait for the same new items and are not independent: p over users is too small, p over splits speaks for other items.",

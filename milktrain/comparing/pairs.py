@@ -1,6 +1,7 @@
 """Labels of a panel tested against others, split by split: users are read, averaged over seeds, paired, and drawn again and again.
 
-Two labels are paired on the splits and seeds that both have. Of a split only what is tested is held in memory; what stays until the end is one
+Two labels are paired on the splits that both have, and there on the seeds that both have; where they have none in common, each is averaged
+over its own. Of a split only what is tested is held in memory; what stays until the end is one
 number a pair of users and test.
 """
 
@@ -52,7 +53,7 @@ class Tested:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Intervals of means by label and metric, and tests of those pairs that have a split and a seed in common."""
+    """Intervals of means by label and metric, and tests of those pairs that have a split in common."""
 
     intervals: Mapping[Place, tuple[float, float] | None]
     tests: Sequence[Tested]
@@ -117,17 +118,31 @@ class _Split:
         """Metrics of users that a label is looked at in."""
         return [metric for each, metric in self.places if each == label]
 
-    def common(self, pair: Pairing) -> frozenset[int]:
-        """Seeds that both labels of a pair have."""
-        return frozenset(self.runs[pair.label]) & frozenset(self.runs[pair.against])
+    def seeds(self, pair: Pairing) -> tuple[frozenset[int], frozenset[int]] | None:
+        """Seeds over which the two of a pair are averaged: those that both have, or all of each; None if one was not run here."""
+        one, other = frozenset(self.runs[pair.label]), frozenset(self.runs[pair.against])
+        if not one or not other:
+            return None
+        return (one & other, one & other) if one & other else (one, other)
 
-    def differences(self, pair: Pairing, seeds: frozenset[int]) -> PerUser:
+    def has_all(self, pair: Pairing) -> bool:
+        """Whether these are all the seeds of both."""
+        return self.seeds(pair) == (frozenset(self.runs[pair.label]), frozenset(self.runs[pair.against]))
+
+    def differences(self, pair: Pairing, seeds: tuple[frozenset[int], frozenset[int]]) -> PerUser:
         """(U, 1) of each user the difference of a pair."""
-        one, other = self.users(pair.label, seeds), self.users(pair.against, seeds)
-        first = min(seeds)
-        per_user.check_same(self.runs[pair.label][first], one, self.runs[pair.against][first], other)
+        one, other = self.users(pair.label, seeds[0]), self.users(pair.against, seeds[1])
+        per_user.check_same(self.runs[pair.label][min(seeds[0])], one, self.runs[pair.against][min(seeds[1])], other)
         mine = one.values[:, self.metrics(pair.label).index(pair.metric)]
         return PerUser(one.users, (mine - other.values[:, self.metrics(pair.against).index(pair.metric)])[:, None])
+
+    def difference(self, pair: Pairing, seeds: tuple[frozenset[int], frozenset[int]]) -> float:
+        """That of the means, which metrics of no user have too."""
+        one, other = (
+            statistics.fmean(self.runs[label][seed].means(self.part)[pair.metric] for seed in sorted(chosen))
+            for label, chosen in zip((pair.label, pair.against), seeds, strict=True)
+        )
+        return one - other
 
 
 def _of_split(kept: _Kept, split: _Split, *, pairing: Sequence[Pairing], resamples: int, seed: int) -> None:
@@ -138,12 +153,16 @@ def _of_split(kept: _Kept, split: _Split, *, pairing: Sequence[Pairing], resampl
         at = split.metrics(label).index(metric)
         series[label, metric] = PerUser(mine.users, mine.values[:, at : at + 1])
     for pair in pairing:
-        if not (seeds := split.common(pair)):
+        if not (seeds := split.seeds(pair)):
             continue
-        kept.splits[pair].append(_mean_difference(split, pair, seeds))
-        if (pair.label, pair.metric) in split.places:
-            series[pair] = split.differences(pair, seeds)
-            kept.users[pair].append(series[pair].values[:, 0])
+        kept.splits[pair].append(split.difference(pair, seeds))
+        if (pair.label, pair.metric) not in split.places:
+            continue
+        of_users = split.differences(pair, seeds)
+        kept.users[pair].append(of_users.values[:, 0])
+        # Of all seeds of both the mean difference of a draw is that of their means, which are drawn anyway.
+        if not split.has_all(pair):
+            series[pair] = of_users
     if not series or not resamples:
         return
     users = np.unique(np.concatenate([each.users for each in series.values()]))
@@ -152,13 +171,12 @@ def _of_split(kept: _Kept, split: _Split, *, pairing: Sequence[Pairing], resampl
         resamples=resamples,
         generator=np.random.default_rng([seed, int(fingerprint.of_value(split.name)[:16], 16)]),
     )
-    for at, key in enumerate(series):
-        kept.drawn[key].append(drawn[:, at])
-
-
-def _mean_difference(split: _Split, pair: Pairing, seeds: frozenset[int]) -> float:
-    means = [[split.runs[label][seed].means(split.part)[pair.metric] for seed in sorted(seeds)] for label in (pair.label, pair.against)]
-    return statistics.fmean(means[0]) - statistics.fmean(means[1])
+    found = {key: drawn[:, at] for at, key in enumerate(series)}
+    for key, values in found.items():
+        kept.drawn[key].append(values)
+    for pair in pairing:
+        if pair not in found and split.seeds(pair) and (pair.label, pair.metric) in found:
+            kept.drawn[pair].append(found[pair.label, pair.metric] - found[pair.against, pair.metric])
 
 
 def _tested(kept: _Kept, pair: Pairing) -> Tested:

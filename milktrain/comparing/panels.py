@@ -136,8 +136,8 @@ def _differences(panel: Panel) -> list[str]:
     seeds = {label: tuple(sorted({run.seed for run in mine})) for label, mine in panel.runs.items()}
     remarks += _told_apart(panel, "training seeds", {label: ",".join(map(str, each)) for label, each in seeds.items()})
     for label in panel.runs:
-        if len({tuple(sorted(run.seed for run in each)) for each in panel.by_split(label).values()}) > 1:
-            remarks.append(f"{label} on {panel.name} has other training seeds on some splits than on others.")
+        if len({len(each) for each in panel.by_split(label).values()}) > 1:
+            remarks.append(f"{label} on {panel.name} has more training seeds on some splits than on others.")
     for name, called in SAID.items():
         remarks += _told_apart(
             panel, called, {label: " or ".join(sorted({run.settings.get(name, "") for run in mine})) for label, mine in panel.runs.items()}

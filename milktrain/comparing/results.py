@@ -51,7 +51,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Test:
-    """A label against another in a column, on the splits and seeds that both have.
+    """A label against another in a column, on the splits that both have, there on the seeds that both have, if any.
 
     Args:
         label: the one.

@@ -92,7 +92,9 @@ def test_a_planted_difference_is_found_and_a_planted_equal_is_not(planted):
     assert found["better"].difference == pytest.approx(0.1, abs=0.02)
     assert max(found["better"].t_holm, found["better"].wilcoxon_holm) < 1e-6
     assert found["better"].splits_t_holm < 0.05
-    assert 0 < found["better"].low < 0.1 < found["better"].high < 0.15
+    half = 1.96 * math.sqrt(sum(np.var(planted[1]["better", at] - planted[1]["base", at]) / 300 for at in range(3))) / 3
+    assert found["better"].high - found["better"].low == pytest.approx(2 * half, rel=0.15)
+    assert found["better"].low < found["better"].difference < found["better"].high
     assert min(found["same"].t_holm, found["same"].wilcoxon_holm, found["same"].splits_t_holm) > 0.05
     assert found["same"].low < 0 < found["same"].high
 
@@ -143,8 +145,24 @@ def test_labels_are_tested_on_the_seeds_that_both_have(tmp_path):
     found = compare(runs, against="floor")
     assert found.tests[0].t == pytest.approx(stats.ttest_rel(other.astype(float), one.astype(float)).pvalue)
     assert found.tests[0].difference == pytest.approx(float(other.mean() - one.mean()), abs=1e-6)
-    assert cells(found)["ours"].rank in (1, 2)
+    assert found.tests[0].low < found.tests[0].difference < found.tests[0].high
     assert any("Other training seeds on a.duckdb ftmt than 0,1: floor 0." in line for line in found.remarks)
+
+
+def test_labels_without_a_seed_in_common_are_averaged_over_their_own(tmp_path):
+    one, other, more = np.float32(np.random.default_rng(GENERATOR_SEED).random((3, 30))).astype(float)
+    runs = [labelled("floor", write(tmp_path, {METRIC: one}, model="floor", seed=9))]
+    runs += [labelled("ours", write(tmp_path, {METRIC: each}, seed=seed)) for seed, each in enumerate((other, more))]
+    (test,) = compare(runs, against="floor").tests
+    assert test.t == pytest.approx(stats.ttest_rel((other + more) / 2, one).pvalue)
+    assert test.low < test.difference < test.high
+
+
+def test_a_seed_a_split_is_nothing_to_remark_on(tmp_path):
+    runs = [labelled(label, write(tmp_path, {METRIC: [0.5]}, model=label, split=f"ftmt-{at}", seed=at)) for label in "ab" for at in (0, 1)]
+    assert compare(runs).remarks == ()
+    more = labelled("a", write(tmp_path, {METRIC: [0.5]}, model="a", split="ftmt-1", seed=0))
+    assert "a on a.duckdb ftmt has more training seeds on some splits than on others." in compare([*runs, more]).remarks
 
 
 def _on(folder, label, splits, value, **record):
