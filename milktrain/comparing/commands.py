@@ -56,23 +56,23 @@ def compare(
         raise BadValue("--json prints to stdout, in a form of its own. Leave --format and --out out, or --json.")
     if out and form is Format.TABLE:
         raise BadValue("--out takes a file for pages, papers or programs: add --format markdown, latex or csv.")
-    found, order, left_out = _gathered(store, runs or [], named or [], experiment, by or [])
+    found, order, notes = _gathered(store, runs or [], named or [], experiment, by or [])
     if out:
         output.refuse(out, store=store, runs=found)
     compared = comparison.compare(
         found, metrics=metric or METRICS, part=part, against=against, resamples=resamples, seed=seed, reporter=console
     )  # fmt: skip
     if as_json:
-        console.emit(output.as_object(compared) | {"left_out": left_out})
+        console.emit(output.as_object(compared) | {"notes": notes})
         return
     if form is Format.TABLE:
         for title, frame in rendering.table(compared, order=order):
             console.table(frame, title=title)
-        for line in [*left_out, *rendering.notes(compared)]:
+        for line in [*notes, *rendering.notes(compared)]:
             console.say(line)
         return
     text = {Format.MARKDOWN: rendering.markdown, Format.LATEX: rendering.latex, Format.CSV: rendering.csv}[form](compared, order=order)
-    for line in left_out:
+    for line in notes:
         console.say(line)
     if out is None:
         sys.stdout.write(text)
@@ -84,11 +84,12 @@ def compare(
 def _gathered(
     store: Path, runs: list[Path], named: list[str], experiment: Path | None, by: list[str]
 ) -> tuple[list["LabelledRun"], list[str], list[str]]:  # fmt: skip
-    """Runs, labels that stand first, and in words what is left out."""
+    """Runs, labels that stand first, and in words what is left out or goes without saying."""
     from milktrain.comparing import labelled, of_experiment
 
     if experiment is None:
-        return labelled.gather(runs or [store.parent / "runs"], store=None if runs else store.name, named=named, by=by), [], []
+        listed = labelled.gather(runs or [store.parent / "runs"], store=None if runs else store.name, named=named, by=by)
+        return listed, [], [] if by else labelled.unsaid(listed)
     if runs or named or by:
         raise BadValue("--experiment says which runs there are and how they are labelled. Leave --runs, --run and --by out.")
     found, left_out = of_experiment.gather(experiment)

@@ -21,6 +21,7 @@ LISTED = 8
 SAID_ALWAYS = 2
 MODEL, PRESET, CONFIGURATION = "model", "preset", "configuration"
 Key = TypeVar("Key", bound=Hashable)
+Kind = tuple[str, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,19 +85,41 @@ def labels(runs: Sequence[Facts], *, by: Sequence[str] = ()) -> list[str]:
         for name in by:
             check_known(name, known, what="setting of these runs")
         return [_label(run.model, [name for name in by if name == CONFIGURATION or name in run.settings], run) for run in runs]
-    with_preset = {model for model, mine in _grouped(runs, lambda run: run.model).items() if PRESET in _differing(mine)}
-
-    def kind(run: Facts) -> tuple[str, str | None]:
-        # Where presets differ, a preset's name stands for all that it says, and what else is said is what differs within it.
-        return run.model, run.settings.get(PRESET, "") if run.model in with_preset else None
-
-    usual = {key: _usual(mine) for key, mine in _grouped(runs, kind).items()}
+    usual = {key: _usual(mine) for key, mine in _kinds(runs).items()}
     found = []
-    for run in runs:
-        model, preset = kind(run)
+    for (model, preset), run in zip(_kind_of_each(runs), runs, strict=True):
         shown = [name for name, value in usual[model, preset].items() if value == [] or [run.settings.get(name)] != value]
         found.append(_label(model, [PRESET] * (preset is not None) + shown, run))
     return found
+
+
+def unsaid(runs: Sequence[LabelledRun]) -> list[str]:
+    """What labels go without saying, a sentence a model (and preset): of many settings that differ, the values that most runs have.
+
+    Args:
+        runs: as `gather` labelled them, not by anything that was asked for.
+    """
+    known = [facts.of(run.manifest, folder=run.folder) for run in runs]
+    told = []
+    for (model, preset), mine in sorted(_kinds(known).items(), key=str):
+        usual = [f"{name}={value[0]}" for name, value in _usual(mine).items() if value]
+        if usual:
+            told.append(f"Where a label of {model}{f' ({preset})' if preset else ''} does not say otherwise: {', '.join(usual)}.")
+    return told
+
+
+def _kinds(runs: Sequence[Facts]) -> dict[Kind, list[Facts]]:
+    found: dict[Kind, list[Facts]] = defaultdict(list)
+    for kind, run in zip(_kind_of_each(runs), runs, strict=True):
+        found[kind].append(run)
+    return found
+
+
+def _kind_of_each(runs: Sequence[Facts]) -> list[Kind]:
+    """Model, and preset where presets differ: its name stands for all that it says, and what else is said is what differs within it."""
+    by_model = _grouped(runs, lambda run: run.model)
+    with_preset = {model for model, mine in by_model.items() if PRESET in _differing(mine)}
+    return [(run.model, run.settings.get(PRESET, "") if run.model in with_preset else None) for run in runs]
 
 
 def _usual(runs: Sequence[Facts]) -> dict[str, list[str | None]]:

@@ -83,7 +83,7 @@ def panels(labelled: Iterable[tuple[str, Facts]]) -> tuple[list[Panel], list[str
         profile = _most_common(each[0].profile for each in runs.values())
         found.append(Panel(dataset, setting, runs, splits, profile))
         remarks += left_out + _differences(found[-1])
-    return found, remarks
+    return found, remarks + _between(found)
 
 
 def split_names(splits: Iterable[Split]) -> list[str]:
@@ -146,6 +146,17 @@ def _differences(panel: Panel) -> list[str]:
     for name in vectors:
         told = {label: " or ".join(sorted({run.settings[name] for run in mine if name in run.settings})) for label, mine in panel.runs.items()}
         remarks += _told_apart(panel, name, {label: each for label, each in told.items() if each})
+    return remarks
+
+
+def _between(found: Sequence[Panel]) -> list[str]:
+    """Labels that were trained with other settings for one column than for another, as a search a dataset leaves them; not what datasets bring."""
+    remarks = []
+    for label in sorted({label for panel in found for label in panel.runs}):
+        mine = [panel.runs[label][0].settings for panel in found if label in panel.runs]
+        names = dict.fromkeys(name for each in mine for name in each if name not in SAID and not name.endswith(VECTORS))
+        if differing := [name for name in names if len({each.get(name) for each in mine}) > 1]:
+            remarks.append(f"{label} was trained with other settings for one column than for another: {_list(differing)}.")
     return remarks
 
 

@@ -224,6 +224,12 @@ def test_datasets_and_settings_are_columns_of_their_own(tmp_path):
     assert compare(runs).columns == [("a.duckdb", "ftmt", METRIC), ("a.duckdb", "mtmt", METRIC), ("b.duckdb", "ftmt", METRIC)]
 
 
+def test_settings_that_differ_between_columns_are_said(tmp_path):
+    runs = [write(tmp_path, {METRIC: [0.5]}, split=split, settings={"lam": lam}) for split, lam in (("ftmt-0", 1.0), ("mtmt-0", 2.0))]
+    found = compare([labelled("ours", run) for run in runs])
+    assert found.remarks == ("ours was trained with other settings for one column than for another: lam.",)
+
+
 def test_equal_means_are_equally_good(tmp_path):
     found = compare([*_on(tmp_path, "a", ["ftmt-0"], 0.5), *_on(tmp_path, "b", ["ftmt-0"], 0.5), *_on(tmp_path, "c", ["ftmt-0"], 0.25)])
     assert [cells(found)[name].rank for name in "abc"] == [1, 1, 3]

@@ -7,7 +7,7 @@ from small_runs import write
 
 from milktrain import runs as run_folders
 from milktrain.comparing import of_experiment
-from milktrain.comparing.labelled import gather
+from milktrain.comparing.labelled import gather, unsaid
 from schemas.errors import BadValue, DataError, UnknownName
 
 METRIC = {"recall@20": [0.5]}
@@ -29,6 +29,7 @@ def test_settings_that_differ_on_the_same_data_are_said(tmp_path):
     write(tmp_path, METRIC, settings={"lam": 0.5, "gorec": {"clusters": 8}})
     write(tmp_path, METRIC, settings={"lam": 0.5, "gorec": {"clusters": 16}})
     assert labels(tmp_path) == ["milk (gorec.clusters=16)", "milk (gorec.clusters=8)"]
+    assert unsaid(gather([tmp_path])) == []
 
 
 def test_settings_that_differ_between_datasets_alone_make_no_two_methods(tmp_path):
@@ -50,6 +51,7 @@ def test_of_many_settings_that_differ_those_are_said_that_are_not_as_in_most(tmp
     for changed in ({}, {"alpha": 9}, {"beta": 9}, {"gamma": 9, "beta": 8}):
         write(tmp_path, METRIC, settings=usual | changed)
     assert labels(tmp_path) == ["milk", "milk (alpha=9)", "milk (beta=8, gamma=9)", "milk (beta=9)"]
+    assert unsaid(gather([tmp_path])) == ["Where a label of milk does not say otherwise: alpha=1, beta=2, gamma=3."]
 
 
 def test_modalities_profiles_devices_and_vectors_make_labels_too(tmp_path):
