@@ -136,6 +136,15 @@ def _grown(given, *, by):
     return replace(given, content=replace(content, features=features, available=flags, is_train=is_train), collaborative=vectors)
 
 
+@pytest.mark.parametrize("name", [name for name in LEARNING if listing.needs_collaborative(name)])
+def test_collaborative_vectors_are_not_trained(name):
+    given = small_tasks.task(name)
+    users = given.collaborative.users.clone()
+    model = _trained(name, given=given)
+    assert [buffer for buffer in model.buffers() if torch.equal(buffer, users)]
+    assert not [parameter for parameter in model.parameters() if parameter.shape == users.shape]
+
+
 @pytest.mark.parametrize("name", RANKS_BY_CONTENT)
 def test_scores_do_not_depend_on_which_candidates_are_asked_for_together(name):
     model = _scorer(name)
