@@ -9,6 +9,7 @@ from difflib import get_close_matches
 
 from milktrain import repeats
 from milktrain.comparing import facts, pairs
+from milktrain.comparing import remarks as differing
 from milktrain.comparing.facts import Facts
 from milktrain.comparing.labelled import LabelledRun
 from milktrain.comparing.pairs import Pairing, Tested
@@ -51,7 +52,8 @@ def compare(
     if not judged:
         raise DataError(f"None of {len(known)} runs was judged on {part}. Runs of a sweep are judged on validation alone: --part val.")
     _check(judged, metrics=metrics, part=part, against=against, resamples=resamples)
-    side_by_side, remarks = panels(judged)
+    side_by_side, told = panels(judged)
+    remarks = told + differing.of(side_by_side)
     if len(judged) < len(known):
         remarks.insert(0, f"{len(known) - len(judged)} runs are left out that were not judged on {part}.")
     cells: list[Cell] = []

@@ -14,10 +14,7 @@ from schemas.errors import BadValue
 
 Split = tuple[str, str]
 SHOWN = 6
-#: What may differ between labels that are compared, as far as it is said, and what it is called.
-SAID = {"device": "devices", "modalities": "modalities"}
-VECTORS = " vectors"
-Usual = TypeVar("Usual", str, frozenset[Split])
+Usual = TypeVar("Usual", str, frozenset[Split], tuple[int, ...])
 Group = TypeVar("Group", bound=Hashable)
 Member = TypeVar("Member")
 
@@ -70,7 +67,7 @@ def panels(labelled: Iterable[tuple[str, Facts]]) -> tuple[list[Panel], list[str
         labelled: labels and runs, in any order.
 
     Returns:
-        Panels by dataset and setting, and in words what is left out or differs between labels.
+        Panels by dataset and setting, and in words what a label leaves out or averages.
 
     Raises:
         BadValue: if a label has runs of one split and seed with different settings, or of different profiles.
@@ -78,12 +75,12 @@ def panels(labelled: Iterable[tuple[str, Facts]]) -> tuple[list[Panel], list[str
     found, remarks = [], []
     by_place = _grouped(((run.dataset, run.setting), (label, run)) for label, run in labelled)
     for (dataset, setting), mine in sorted(by_place.items()):
-        runs, left_out = _once(dict(sorted(_grouped(mine).items())), where=f"{dataset} {setting}")
-        splits = _most_common(frozenset(run.split for run in each) for each in runs.values())
-        profile = _most_common(each[0].profile for each in runs.values())
+        runs, told = _once(dict(sorted(_grouped(mine).items())), where=f"{dataset} {setting}")
+        splits = most_common(frozenset(run.split for run in each) for each in runs.values())
+        profile = most_common(each[0].profile for each in runs.values())
         found.append(Panel(dataset, setting, runs, splits, profile))
-        remarks += left_out + _differences(found[-1])
-    return found, remarks + _between(found)
+        remarks += told
+    return found, remarks
 
 
 def split_names(splits: Iterable[Split]) -> list[str]:
@@ -91,6 +88,12 @@ def split_names(splits: Iterable[Split]) -> list[str]:
     listed = sorted(splits)
     often = Counter(name for name, _ in listed)
     return [name if often[name] == 1 else f"{name} ({digest})" for name, digest in listed]
+
+
+def listed(names: Sequence[str]) -> str:
+    """Some names, and how many more there are."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
 
 
 def _once(runs: Mapping[str, Sequence[Facts]], *, where: str) -> tuple[dict[str, list[Facts]], list[str]]:
@@ -119,64 +122,10 @@ def _different(one: Facts, other: Facts) -> list[str]:
     return [name for name in names if one.settings.get(name) != other.settings.get(name)]
 
 
-def _differences(panel: Panel) -> list[str]:
-    """What a reader must know before comparing the rows of a panel."""
-    remarks = []
-    elsewhere: dict[str, list[str]] = {}
-    for label, mine in panel.runs.items():
-        lacking, more = panel.lacks(label), split_names({run.split for run in mine} - panel.splits)
-        if lacking or more:
-            said = [f"without {_list(lacking)}"] * bool(lacking) + [f"with {_list(more)} besides"] * bool(more)
-            elsewhere.setdefault(" and ".join(said), []).append(label)
-    for lack, labels in elsewhere.items():
-        remarks.append(f"† {_list(labels)} on {panel.name}: {lack}, so that the mean is over other items than the others'.")
-    for label, mine in panel.runs.items():
-        if mine[0].profile != panel.profile:
-            remarks.append(f"† {label} on {panel.name} was judged by the profile {mine[0].profile}, the others by {panel.profile}.")
-    seeds = {label: tuple(sorted({run.seed for run in mine})) for label, mine in panel.runs.items()}
-    remarks += _told_apart(panel, "training seeds", {label: ",".join(map(str, each)) for label, each in seeds.items()})
-    for label in panel.runs:
-        if len({len(each) for each in panel.by_split(label).values()}) > 1:
-            remarks.append(f"{label} on {panel.name} has more training seeds on some splits than on others.")
-    for name, called in SAID.items():
-        remarks += _told_apart(
-            panel, called, {label: " or ".join(sorted({run.settings.get(name, "") for run in mine})) for label, mine in panel.runs.items()}
-        )
-    vectors = sorted({name for mine in panel.runs.values() for run in mine for name in run.settings if name.endswith(VECTORS)})
-    for name in vectors:
-        told = {label: " or ".join(sorted({run.settings[name] for run in mine if name in run.settings})) for label, mine in panel.runs.items()}
-        remarks += _told_apart(panel, name, {label: each for label, each in told.items() if each})
-    return remarks
-
-
-def _between(found: Sequence[Panel]) -> list[str]:
-    """Labels that were trained with other settings for one column than for another, as a search a dataset leaves them; not what datasets bring."""
-    remarks = []
-    for label in sorted({label for panel in found for label in panel.runs}):
-        mine = [panel.runs[label][0].settings for panel in found if label in panel.runs]
-        names = dict.fromkeys(name for each in mine for name in each if name not in SAID and not name.endswith(VECTORS))
-        if differing := [name for name in names if len({each.get(name) for each in mine}) > 1]:
-            remarks.append(f"{label} was trained with other settings for one column than for another: {_list(differing)}.")
-    return remarks
-
-
-def _told_apart(panel: Panel, what: str, told: Mapping[str, str]) -> list[str]:
-    """One remark where labels differ in something: that of most, and who has another."""
-    if len(set(told.values())) < 2:
-        return []
-    usual = _most_common(told.values())
-    others = _list([f"{label} {each}" for label, each in told.items() if each != usual])
-    return [f"Other {what} on {panel.name} than {usual}: {others}."]
-
-
-def _most_common(values: Iterable[Usual]) -> Usual:
+def most_common(values: Iterable[Usual]) -> Usual:
+    """The value that most have; of equally many the longest, then the first by order."""
     often = Counter(values)
     return min(often, key=lambda value: (-often[value], -len(value), sorted(value)))
-
-
-def _list(names: Sequence[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
 
 
 def _grouped(pairs: Iterable[tuple[Group, Member]]) -> dict[Group, list[Member]]:

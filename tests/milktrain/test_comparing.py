@@ -161,6 +161,7 @@ def test_labels_without_a_seed_in_common_are_averaged_over_their_own(tmp_path):
 def test_a_seed_a_split_is_nothing_to_remark_on(tmp_path):
     runs = [labelled(label, write(tmp_path, {METRIC: [0.5]}, model=label, split=f"ftmt-{at}", seed=at)) for label in "ab" for at in (0, 1)]
     assert compare(runs).remarks == ()
+    assert compare(runs[:3]).remarks == ("† b on a.duckdb ftmt: without ftmt-1, so that the mean is over other items than the others'.",)
     more = labelled("a", write(tmp_path, {METRIC: [0.5]}, model="a", split="ftmt-1", seed=0))
     assert "a on a.duckdb ftmt has more training seeds on some splits than on others." in compare([*runs, more]).remarks
 
