@@ -41,7 +41,7 @@ def centroids(content: Tensor, *, count: int, generator: torch.Generator) -> Ten
 
 def nearest(content: Tensor, centres: Tensor) -> Tensor:
     """(N,) int64, the nearest centre to each row of (N, D) by Euclidean distance, the first of several."""
-    parts = content.split(max(1, CELLS // len(centres)))
+    parts = torch.split(content, max(1, CELLS // len(centres)))
     # A centre's squared length less twice the product: the row's own length is the same for all centres.
     lengths = centres.square().sum(dim=1)
     return torch.cat([(lengths - 2 * part @ centres.T).argmin(dim=1) for part in parts])

@@ -104,7 +104,8 @@ class Discriminator(nn.Module):
 
     def forward(self, users: Tensor, items: Tensor, *, generator: np.random.Generator | None = None) -> Tensor:
         """(N,) scores of (N, H) users with (N, H) items."""
-        return (self.of_users(users, generator=generator) * self.of_items(items, generator=generator)).sum(dim=1)
+        found: Tensor = (self.of_users(users, generator=generator) * self.of_items(items, generator=generator)).sum(dim=1)
+        return found
 
 
 class Gar(nn.Module):
@@ -202,7 +203,7 @@ def _glorot(n_in: int, n_out: int, *, biased: bool, generator: torch.Generator) 
 
 def build(task: Task, config: TrainConfig, *, generator: torch.Generator) -> Gar:
     """GAR for a task."""
-    own = Settings(**config.of_model)
+    own = Settings.model_validate(config.of_model)
     assert task.collaborative is not None, "the settings name a backbone"
     content, width, hidden = layers.Joined(task.content), own.backbone_width, own.hidden_width
     maker = Network(content.width, hidden, width, share=own.generator_dropout, normalised=False, biased=True, generator=generator)

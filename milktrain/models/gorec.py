@@ -114,7 +114,7 @@ class GoRec(nn.Module):
     def batches(self, *, batch_size: int, generator: torch.Generator) -> Batches:
         """Every training item once, as the positives; there are no users or negatives."""
         ids = self.training_items.ids.cpu()
-        parts = ids[torch.randperm(len(ids), generator=generator)].split(batch_size)
+        parts = torch.split(ids[torch.randperm(len(ids), generator=generator)], batch_size)
         none = ids.new_empty(0)
         return Batches(len(parts), (Batch(none, part, none) for part in parts))
 
@@ -138,7 +138,7 @@ class GoRec(nn.Module):
 
     def places(self, items: Tensor) -> Tensor:
         """(C,) items decoded from their posterior means, (C, H)."""
-        return torch.cat([self._decoded(part) for part in items.split(ITEMS_PER_CHUNK)])
+        return torch.cat([self._decoded(part) for part in torch.split(items, ITEMS_PER_CHUNK)])
 
     def vectors(self, items: Tensor) -> Tensor:
         """(C, H) what is encoded: a training item's own vector, the mean of the nearest cluster for a new item."""
@@ -186,7 +186,7 @@ def divergence(mean: Tensor, log_variance: Tensor, prior_mean: Tensor, prior_log
 
 def build(task: Task, config: TrainConfig, *, generator: torch.Generator) -> GoRec:
     """GoRec for a task."""
-    own = Settings(**config.of_model)
+    own = Settings.model_validate(config.of_model)
     assert task.collaborative is not None, "the settings name a backbone"
     return GoRec(
         task.content, task.collaborative, dim=config.dim, n_clusters=own.n_clusters, uniformity_weight=own.uniformity_weight,
