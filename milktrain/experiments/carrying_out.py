@@ -101,7 +101,10 @@ def _is_searched(experiment: Experiment, cell: Cell) -> bool:
 
 
 def _make_splits(experiment: Experiment, build_split: BuildsSplit, progress: Progress) -> dict[tuple[str, str], str]:
-    """Make the splits that are not there; those that cannot be made, with the reason."""
+    """Make the splits that are not there; those that cannot be made, with the reason.
+
+    One of a scenario is asked for in any case: it is left alone if it is what was asked for, and refused if its name stands for another.
+    """
     broken: dict[tuple[str, str], str] = {}
     for source in experiment.sources:
         try:
@@ -110,10 +113,10 @@ def _make_splits(experiment: Experiment, build_split: BuildsSplit, progress: Pro
             broken |= {(str(source.store), split): str(error) for split in experiment.splits()}
             continue
         for split in experiment.splits():
-            if split in there:
+            setting, scenario, seed = setting_of(experiment.plan, split)
+            if split in there and scenario is None:
                 continue
             progress.note(f"making split {split} of {source.store.name}")
-            setting, scenario, seed = setting_of(experiment.plan, split)
             try:
                 build_split(source.store, setting=setting, scenario=scenario, seed=seed, name=split)
             except MilkError as error:
@@ -135,11 +138,16 @@ def _one(carried: Carried, cell: Cell, *, broken: dict[tuple[str, str], str], re
         )  # fmt: skip
     except MilkError as error:
         return Done(State.FAILED, reason=str(error))
-    seconds = run.manifest.get("seconds")
     return Done(
         State.FINISHED, run_id=run.run_id, folder=str(run.folder.absolute()), settings=config.model_dump(mode="json"), chosen=chosen,
-        seconds=float(seconds) if isinstance(seconds, int | float) else 0.0, reused=run.reused, manifest=run.manifest,
+        seconds=_number(run.manifest, "seconds"), seconds_per_epoch=_number(run.manifest, "seconds_per_epoch"), reused=run.reused,
+        manifest=run.manifest,
     )  # fmt: skip
+
+
+def _number(manifest: dict[str, object], name: str) -> float:
+    found = manifest.get(name)
+    return float(found) if isinstance(found, int | float) else 0.0
 
 
 def _chosen(carried: Carried, cell: Cell, reporter: "_Within") -> dict[str, object]:

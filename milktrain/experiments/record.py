@@ -38,6 +38,7 @@ class Done:
         settings: it was trained with.
         chosen: those of them that a search chose.
         seconds: the training took, whenever that was.
+        seconds_per_epoch: the median of its epochs; 0 where it has none.
         reused: whether it had been finished before.
         reason: why it failed.
         manifest: of the finished run; not written here, as it is in the run folder.
@@ -49,6 +50,7 @@ class Done:
     settings: dict[str, Any] = field(default_factory=dict)
     chosen: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
+    seconds_per_epoch: float = 0.0
     reused: bool = False
     reason: str = ""
     manifest: dict[str, Any] = field(default_factory=dict)

@@ -6,6 +6,7 @@ searches.csv                     the searches: budget, value on validation, what
 """
 
 import json
+import statistics
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -132,7 +133,8 @@ def _side_by_side(carried: Carried, source: Source, frame: pl.DataFrame) -> pl.D
             if any(known == metric for _, known in theirs):
                 row[f"{metric} published"] = _cell(theirs.get((name, metric)), None)
         mine = results.finished(carried, source, setting, name) if name in names else {}
-        rows.append(row | {"runs": str(len(mine)) if name in names else "", "seconds": _seconds([each.seconds for each in mine.values()])})
+        times = {"s a run": [each.seconds for each in mine.values()], "s an epoch": [each.seconds_per_epoch for each in mine.values()]}
+        rows.append(row | {"runs": str(len(mine)) if name in names else ""} | {told: _seconds(taken) for told, taken in times.items()})
     return pl.DataFrame(rows)
 
 
@@ -143,7 +145,8 @@ def _cell(mean: float | None, sd: float | None) -> str:
 
 
 def _seconds(taken: list[float]) -> str:
-    return f"{sum(taken):.1f}" if taken else ""
+    """The mean of seconds; empty where nothing took any."""
+    return f"{statistics.fmean(taken):.3g}" if any(taken) else ""
 
 
 def _title(carried: Carried, source: Source, setting: str) -> str:

@@ -183,6 +183,15 @@ def test_a_split_that_cannot_be_made_fails_the_runs_on_it_alone(path):
     }  # fmt: skip
 
 
+def test_a_split_of_a_scenario_whose_name_stands_for_another_is_not_taken(path):
+    build_named(path, setting=None, scenario=[0.5, 0.5], seed=0, name="gone-0")
+    carried = carry_out(path, plan({"name": "floor", "model": "popularity"}, settings=["gone"], scenarios={"gone": [0.25, 0.75]}, seeds=1))
+    ((_, reason),) = carried.failed
+    assert "gone-0" in reason
+    same = carry_out(path, plan({"name": "floor", "model": "popularity"}, settings=["gone"], scenarios={"gone": [0.5, 0.5]}, seeds=1))
+    assert not same.failed
+
+
 def test_two_processes_cannot_carry_out_one_experiment(path):
     planned = experiment(path, plan())
     planned.folder.mkdir(parents=True)
