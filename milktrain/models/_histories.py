@@ -23,7 +23,7 @@ class Histories:
 
     def __init__(self, train: Tensor, items: TrainingItems, *, n_users: int, device: torch.device) -> None:
         users, rows = train[:, 0].to(device), items.rows(train[:, 1].to(device))
-        order = (users * items.count + rows).argsort()
+        self._keys, order = (users * items.count + rows).sort()  # (n,)
         self.users, self.rows = users[order], rows[order]  # (n,) each, ascending by user, then row
         self.counts = torch.bincount(self.users, minlength=n_users)  # (U,)
         self.starts = self.counts.cumsum(0) - self.counts  # (U,)
@@ -55,9 +55,9 @@ class Histories:
 
     def has(self, users: Tensor, rows: Tensor) -> Tensor:
         """(B,) bool: whether each user has the item beside it."""
-        keys, sought = self.users * self.n_rows + self.rows, users * self.n_rows + rows
-        place = torch.searchsorted(keys, sought).clamp_(max=len(keys) - 1)
-        return keys[place] == sought
+        sought = users * self.n_rows + rows
+        place = torch.searchsorted(self._keys, sought).clamp_(max=len(self._keys) - 1)
+        return self._keys[place] == sought
 
 
 def pool(n_rows: int, most: int, *, generator: np.random.Generator, device: torch.device) -> Tensor:

@@ -8,12 +8,13 @@ Losses are summed over the batch, as in the authors' code: that sets how much th
 Departures: attention over an item's attributes is the inner map of a dense content. A co-occurring item is drawn as a user of the item, then
 another item of that user; the publication's lists of all such items grow with the square of what users have. Others are drawn for each contrast
 out of a pool that is drawn for the batch, so that one matrix product gives all cosines; what the batch's own user has is none of them,
-while an item that occurs with it for another user alone can be. Weight decay regularises, and `reg` adds nothing unless it is set.
+while an item that occurs with it for another user alone can be. The learning rate is ten times the publication's 1e-4, which was for many
+times the steps an epoch. Weight decay regularises, and `reg` adds nothing unless it is set.
 Shapes: B interactions, P pool, K co-occurring items, N others each, U users, W training items, C candidates, D width.
 """
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -43,10 +44,11 @@ class Settings(ModelSettings):
     n_self_others: Count = Field(default=40, description="items that the item's own id is contrasted with")
     temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(default=0.1, description="of the contrasts")
     contrast_weight: Annotated[float, Field(ge=0, le=1)] = Field(default=0.5, description="weight of the contrasts; the rest is that of the ranking")
+    ranked: Literal["users", "items"] = Field(default="users", description="what BPR compares: users for an item, or items for a user as others do")
     weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(default=0.1, description="of all parameters under Adam")
 
 
-USUAL = {"learning_rate": 1e-4, "batch_size": 1024, "reg": 0.0}
+USUAL = {"learning_rate": 1e-3, "batch_size": 1024, "reg": 0.0}
 SPACE = {
     "learning_rate": {"low": 1e-5, "high": 1e-2, "log": True},
     "weight_decay": {"low": 1e-6, "high": 1e-1, "log": True},
@@ -118,10 +120,7 @@ class Ccfcrec(nn.Module):
         rows = self.items.rows(batch.positives)
         z, q = self.ids(rows), self._encode(batch.positives)  # (B, D)
         contrast, self_contrast = self._contrasts(batch.users, rows, q, generator)
-        others, usable = self._who_has_not(rows, generator)
-        u, k = self.users(batch.users), self.users(others)
-        by_ids, by_content = (_mean(F.softplus(((k - u) * item).sum(dim=1)), usable) for item in (z, q))
-        norm = layers.mean_square_length(u, k, z, q)
+        by_ids, by_content, norm = self._rankings(batch, z, q, generator)
         weight = self.own.contrast_weight
         total = weight * (contrast + self_contrast) + (1 - weight) * (by_ids + by_content) + self.reg * norm
         parts = {"contrast": contrast, "self_contrast": self_contrast, "by_ids": by_ids, "by_content": by_content, "regularisation": norm}
@@ -157,6 +156,18 @@ class Ccfcrec(nn.Module):
         with_friends = _drawn_cross_entropy(near, cosines, own.n_others, generator, temperature=own.temperature)
         with_itself = _drawn_cross_entropy(itself, cosines, own.n_self_others, generator, temperature=own.temperature)
         return _mean(with_friends.mean(dim=1), there), with_itself.mean()
+
+    def _rankings(self, batch: Batch, z: Tensor, q: Tensor, generator: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """() by ids, () by content, and () the mean over the batch of the squared lengths of all that they compare."""
+        u = self.users(batch.users)
+        if self.own.ranked == "items":
+            z_other, q_other = self.items.look_up(self.ids.weight, batch.negatives), self._encode(batch.negatives)
+            by_ids, by_content = (F.softplus((u * gap).sum(dim=1)).mean() for gap in (z_other - z, q_other - q))
+            return by_ids, by_content, layers.mean_square_length(u, z, q, z_other, q_other)
+        others, usable = self._who_has_not(self.items.rows(batch.positives), generator)
+        k = self.users(others)
+        by_ids, by_content = (_mean(F.softplus(((k - u) * item).sum(dim=1)), usable) for item in (z, q))
+        return by_ids, by_content, layers.mean_square_length(u, k, z, q)
 
     def _who_has_not(self, rows: Tensor, generator: np.random.Generator) -> tuple[Tensor, Tensor]:
         """(B,) users, each drawn among those who are active; and (B,) bool, False for one who has the row beside it."""

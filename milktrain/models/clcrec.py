@@ -6,7 +6,8 @@ Two softmax cross-entropies of a training item against others, at temperature t,
 in whose place stands, for a share of the pairs drawn anew at each step, its encoded content. A new item has no id: the encoder ranks it.
 Departures: negatives are drawn for a whole batch, not for each interaction, so that one matrix product scores them all; an item the user has
 in training is no negative of that user, and drops out of the softmax. Negatives are training items whatever `negatives` says. The
-length of embeddings that is regularised is a mean over users and items of the batch, unsquared, as in the authors' code.
+length of embeddings that is regularised is a mean over users and items of the batch, unsquared, as in the authors' code. The temperature is
+.2, the publication's 2: with that, and its stronger regularisation of .1, training stops by validation before users have learned anything.
 Shapes: B interactions, P negatives, U users, W training items, C candidates, D width.
 """
 
@@ -32,13 +33,13 @@ class Settings(ModelSettings):
     """What CLCRec alone knows."""
 
     n_negatives: Annotated[int, Field(ge=1, le=65_536)] = Field(default=128, description="items each training item is contrasted with")
-    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(default=2.0, description="of both contrasts")
+    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(default=0.2, description="of both contrasts")
     content_weight: Share = Field(default=0.5, description="weight of the contrast of ids and content; the rest is that of users and items")
     content_share: Share = Field(default=0.5, description="pairs of a user and an item in which content stands for the id")
     hidden: Annotated[int, Field(ge=1, le=65_536)] = Field(default=256, description="width of the encoder's inner layer")
 
 
-USUAL = {"learning_rate": 1e-3, "batch_size": 256, "reg": 0.1}
+USUAL = {"learning_rate": 1e-3, "batch_size": 256, "reg": 1e-3}
 SPACE = {
     "n_negatives": {"choices": [128, 256, 512]},
     "content_weight": {"low": 0.5, "high": 0.9},

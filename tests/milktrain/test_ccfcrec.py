@@ -74,6 +74,16 @@ def test_the_loss_is_the_one_written_out():
     assert found.total.item() == pytest.approx(total.item(), rel=1e-5)
 
 
+def test_items_can_be_ranked_for_a_user_as_elsewhere_by_the_negatives_of_the_batch():
+    model = _tiny(ranked="items", reg="0.1")
+    found = model.losses(Batch(*torch.tensor([[1], [3], [0]])), generator=np.random.default_rng(0)).parts
+    with torch.no_grad():
+        u, ids, q = model.users.weight[1], model.ids.weight, model._encode(torch.tensor([3, 0]))
+    by_ids, by_content = (math.log1p(math.exp((u @ gap).item())) for gap in (ids[0] - ids[3], q[1] - q[0]))
+    assert (found["by_ids"].item(), found["by_content"].item()) == pytest.approx((by_ids, by_content), rel=1e-5)
+    assert found["regularisation"].item() == pytest.approx(sum(each.square().sum().item() for each in (u, ids[0], ids[3], *q)), rel=1e-5)
+
+
 def test_losses_are_summed_over_the_batch_so_that_decay_weighs_as_published():
     model = _tiny(n_co_occurring="1", n_others="1")
     triple = torch.tensor([[2], [4], [0]])  # nothing occurs with it
