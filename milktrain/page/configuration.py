@@ -6,7 +6,7 @@ from typing import Any
 from milktrain.page.blocks import Block, Cell, Section, Table, Words, table, text
 from milktrain.page.reading import NAMES_ONLY, Found, differences
 
-IDENTITY = ("model", "preset", "store", "split", "seed", "modalities", "device", "profile", "epochs", "best_epoch", "finished_at")
+IDENTITY = ("preset", "store", "split", "seed", "modalities", "device", "profile", "epochs", "best_epoch", "finished_at")
 FINGERPRINTS = ("fingerprint", "split_fingerprint", "weights_sha256")
 PLAIN = "imported"  # vectors somebody computed elsewhere: whatever made them is not known here
 
@@ -81,13 +81,15 @@ def _usual(values: Sequence[str]) -> str:
 
 
 def _each(found: Sequence[Found]) -> list[Section]:
-    told = Words("Everything a run is told apart by. The setting and preset of a run are those of its row above and of the common ones.")
+    told = Words("Everything a run is told apart by. Its settings are those of its configuration above, and those that all have in common.")
     return [Section("configuration-runs", "Run by run", [told, _identities(found), _digests(found)])]
 
 
 def _identities(found: Sequence[Found]) -> Table:
-    rows = [[run.name, *(Cell(_exact(run.record.get(name))) for name in IDENTITY)] for run in found]
-    return table("Runs", ["run", *(name.replace("_", " ") for name in IDENTITY)], rows, words=range(1, len(IDENTITY) + 1), folded=True)
+    rows = [[run.name, run.label, *(Cell(_exact(run.record.get(name))) for name in IDENTITY)] for run in found]
+    return table(
+        "Runs", ["run", "configuration", *(name.replace("_", " ") for name in IDENTITY)], rows, words=range(1, len(IDENTITY) + 2), folded=True
+    )
 
 
 def _digests(found: Sequence[Found]) -> Table:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from milktrain.page.blocks import Block, Figures, Section, Words, table, text
+from milktrain.page.blocks import Block, Figure, Figures, Section, Words, table, text
 from milktrain.page.charts import Bar, bars
 from milktrain.page.reading import Found, in_place
 from schemas import queries
@@ -60,7 +60,7 @@ def _read(place: Path, same: Sequence[Found]) -> list[Block]:
     density = 100 * counts["interactions"] / max(counts["users"] * n_items, 1)
     said = f"{text(counts['users'])} users, {text(n_items)} items, {text(counts['interactions'])} interactions: {density:.3f} % of all pairs."
     blocks: list[Block] = [Words(said), *_stale(same, tables["splits"])]
-    blocks.append(_combinations(tables["combinations"], n_items))
+    blocks.append(Figures((_combinations(tables["combinations"], n_items), *_lost(tables["losses"]))))
     if tables["lacking"].height:
         blocks.append(_listed("Why items lack a modality", tables["lacking"], words=[1]))
     blocks.append(
@@ -70,8 +70,10 @@ def _read(place: Path, same: Sequence[Found]) -> list[Block]:
     if tables["parts"].height:
         folded = tables["parts"].height > MOST_PARTS
         blocks += [
-            *_losses(tables["losses"]),
             _listed("Splits: items, users and interactions of each part", tables["parts"], words=[1], folded=folded),
+            _listed(
+                "Splits: items that have a modality, lose it to the setting, and are left with it", tables["losses"], words=[1, 2, 3], folded=True
+            ),
         ]
     if len(names) > MOST_SPLITS:
         blocks.append(Words(f"{MOST_SPLITS} of {len(names)} splits are shown."))
@@ -89,7 +91,7 @@ def _stale(same: Sequence[Found], splits: pl.DataFrame) -> list[Words]:
     return said
 
 
-def _combinations(counted: pl.DataFrame, n_items: int) -> Block:
+def _combinations(counted: pl.DataFrame, n_items: int) -> Figure:
     rows, drawn = [], []
     for row in counted.iter_rows(named=True):
         there = [modality.value for modality in Modality if row[modality.value]]
@@ -102,8 +104,8 @@ def _combinations(counted: pl.DataFrame, n_items: int) -> Block:
     return bars(drawn, title="Items by the modalities they have", description=f"{described}.", x="items", numbers=numbers)
 
 
-def _losses(losses: pl.DataFrame) -> list[Block]:
-    """A chart a setting, of all its splits together, and the numbers of each split."""
+def _lost(losses: pl.DataFrame) -> list[Figure]:
+    """What each setting takes away from the parts, of all its splits together."""
     figures = []
     for setting in dict.fromkeys(losses["setting"]):
         counted = (
@@ -120,8 +122,7 @@ def _losses(losses: pl.DataFrame) -> list[Block]:
         numbers = table(f"{title}: items of all splits together", ["part, modality", "left", "lost", "never there"], rows)
         legend = [("left", LEFT), ("lost to the setting", LOST), ("never there", NEVER)]
         figures.append(bars(drawn, title=title, description=f"{described}.", x="% of the items of a part", numbers=numbers, legend=legend))
-    caption = "Splits: items that have a modality, lose it to the setting, and are left with it"
-    return [Figures(tuple(figures)), _listed(caption, losses, words=[1, 2, 3], folded=True)]
+    return figures
 
 
 def _listed(caption: str, frame: pl.DataFrame, *, words: Sequence[int] = (), folded: bool = False) -> Block:

@@ -56,14 +56,14 @@ def _blocks(same: Sequence[Found], colours: Colours) -> list[Block]:
     numbers = _of_comparison(compared) if compared else _summed_up(same, part, main)
     blocks += [Words(f"Nothing could be tested. {problem}", "loud")] if problem else []
     blocks += [Words(remark) for remark in (compared.remarks if compared else ())]
-    blocks.append(_table(f"{PARTS[part]}", numbers, main, colours))
+    blocks.append(_table(PARTS[part].capitalize(), numbers, main, colours))
     figures = tuple(_bars(part, name, numbers[name], colours) for name in DRAWN if numbers.get(name))
     blocks += [Figures(figures)] if figures else []
     blocks += _tests(compared.tests) if compared else []
     if len(known) > len(main):
-        blocks.append(_table(f"{PARTS[part]}, every metric", _summed_up(same, part, known), known, colours, folded=True))
+        blocks.append(_table(f"{PARTS[part].capitalize()}, every metric", _summed_up(same, part, known), known, colours, folded=True))
     if part == "test" and (of_validation := metrics_of(same, "val")):
-        blocks.append(_table("validation, every metric", _summed_up(same, "val", of_validation), of_validation, colours, folded=True))
+        blocks.append(_table("Validation, every metric", _summed_up(same, "val", of_validation), of_validation, colours, folded=True))
     return blocks
 
 
@@ -122,8 +122,8 @@ def _bars(part: str, metric: str, cells: Mapping[str, _Number], colours: Colours
         said = f"{cell.mean:.4f}" + ("" if cell.sd is None else f" ± {cell.sd:.4f}")
         drawn.append(Bar(label, [(max(cell.mean, 0.0), colours.of(label))], said, cell.sd))
     described = "; ".join(f"{bar.name}: {bar.value}" for bar in drawn)
-    numbers = _table(f"{PARTS[part]} {metric}", {metric: cells}, [metric], colours, folded=True)
-    return bars(drawn, title=f"{PARTS[part]} {metric}", description=f"{described}.", x=metric, numbers=numbers)
+    numbers = _table(f"{PARTS[part].capitalize()} {metric}", {metric: cells}, [metric], colours, folded=True)
+    return bars(drawn, title=f"{PARTS[part].capitalize()} {metric}", description=f"{described}.", x=metric, numbers=numbers)
 
 
 def _tests(tests: Sequence[Tested]) -> list[Block]:

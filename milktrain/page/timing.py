@@ -26,11 +26,12 @@ def _blocks(same: Sequence[Found], colours: Colours) -> list[Block]:
         if each and each[0] > 0:
             drawn.append(Bar(label, [(each[0], colours.of(label))], f"{each[0]:.2f} s", each[1]))
     columns = ["configuration", "runs", "seconds an epoch", "epochs", "seconds in all"]
-    numbers = table("Time of a run: mean and standard deviation", columns, rows)
+    told = table("Time of a run: mean and standard deviation", columns, rows)
     if not drawn:
-        return [numbers]
+        return [told]
     described = "; ".join(f"{bar.name}: {bar.value}" for bar in drawn)
-    return [bars(drawn, title="Seconds an epoch", description=f"Mean seconds of an epoch. {described}.", x="seconds", numbers=numbers)]
+    numbers = table("Seconds an epoch", ["configuration", "seconds"], [[bar.name, bar.value] for bar in drawn])
+    return [told, bars(drawn, title="Seconds an epoch", description=f"Mean seconds of an epoch. {described}.", x="seconds", numbers=numbers)]
 
 
 def _spread(runs: Sequence[Found], name: str) -> tuple[float, float | None] | None:

@@ -200,4 +200,4 @@ def test_the_browser_reads_charts_as_pictures_with_names(shown):
     names = [node["name"]["value"] for node in tree if node.get("role", {}).get("value") == "image" and not node["ignored"]]
     assert len(names) == shown.execute_script("return document.querySelectorAll('figure').length") > 8
     assert all("seed" in name or "recall" in name or "ndcg" in name or "Seconds" in name for name in names)
-    assert any(name.startswith("test recall@20 ") for name in names)
+    assert any(name.startswith("Test recall@20 ") for name in names)

@@ -94,7 +94,7 @@ def test_every_chart_has_a_title_a_description_and_its_numbers(tree):
 
 
 def test_results_are_the_means_and_deviations_of_the_records(tree, runs):
-    row = next(row for row in table(tree, "test") if row["configuration"] == "milk (lam=2)")
+    row = next(row for row in table(tree, "Test") if row["configuration"] == "milk (lam=2)")
     records = [json.loads(file.read_text()) for file in runs.glob("*-milk-*/run.json")]
     values = [record["metrics"]["test"]["recall@20"] for record in records if record["config"]["lam"] == 2.0]
     assert len(values) == 2
@@ -102,7 +102,7 @@ def test_results_are_the_means_and_deviations_of_the_records(tree, runs):
     assert values == [pytest.approx(0.375)] * 2
     assert row["recall@20"] == "0.3750 ● (best) ± 0.0000"
     assert row["n"] == "2"
-    second = next(row for row in table(tree, "test") if row["configuration"] == "milk (lam=0.5)")
+    second = next(row for row in table(tree, "Test") if row["configuration"] == "milk (lam=0.5)")
     assert second["recall@20"].startswith("0.2625 ○ (second)")
 
 
@@ -190,7 +190,7 @@ def test_what_is_not_there_is_said_and_stops_nothing(tmp_path):
     tree.one("p", f"The log of {cut.name} is left out")
     tree.one("p", f"{bare.name} has no metrics of single users")
     tree.one("p", "Nothing could be tested.")
-    assert table(tree, "test")[0]["recall@20"].startswith("0.3750")
+    assert table(tree, "Test")[0]["recall@20"].startswith("0.3750")
     assert len(table(tree, "Fingerprints and versions")) == 3
 
 
@@ -198,7 +198,7 @@ def test_runs_of_validation_alone_are_said_to_be_so(tmp_path):
     small_page.write(tmp_path / "runs", part="val")
     tree = parsed(small_page.page(tmp_path / "runs"))
     tree.one("p", "judged on validation alone")
-    assert table(tree, "validation")[0]["recall@20"] == "0.3750"
+    assert table(tree, "Validation")[0]["recall@20"] == "0.3750"
 
 
 def test_two_hundred_runs_make_a_page_of_reasonable_size(tmp_path):
