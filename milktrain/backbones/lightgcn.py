@@ -94,7 +94,8 @@ def normalised(pairs: Tensor, *, n_rows: int, n_columns: int) -> Tensor:
         tensor([[0.7071, 0.5000],
                 [0.0000, 0.7071]])
     """
-    row, column = pairs[(pairs[:, 0] * n_columns + pairs[:, 1]).argsort()].T.contiguous()
+    edges = (pairs[:, 0] * n_columns + pairs[:, 1]).sort().values
+    row, column = edges // n_columns, edges % n_columns
     by_row, by_column = torch.bincount(row, minlength=n_rows), torch.bincount(column, minlength=n_columns)
     starts = torch.cat([by_row.new_zeros(1), by_row.cumsum(0)])  # (n_rows + 1,)
     weight = (by_row[row] * by_column[column]).float().rsqrt()
