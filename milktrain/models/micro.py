@@ -16,6 +16,8 @@ Departures:
 - Contrast is among the batch's positives instead of all items: a batch's cost does not grow with the catalogue.
 - A cosine below zero weighs nothing instead of less than nothing: degrees have roots.
 - Initial vectors have the variance of Xavier's, and are normally distributed.
+- The learning rate is 5e-3 instead of 5e-4: with that, validation of a split of the short-video data stood at chance after 28 epochs; with this, at
+  three times chance after 10.
 The map learns from the first step of an epoch alone, as in the published code: in the others the graph is a constant.
 Shapes: B triples, R different items in them, U users, V items, W training items, M modalities, D width, K edges.
 """
@@ -40,9 +42,9 @@ from milktrain.recommender import Batch, Content, Losses, Ranker, Task
 #: Learning rates shrink to this share in so many epochs.
 DECAY, DECAY_EPOCHS = 0.96, 50
 
-USUAL = {"learning_rate": 5e-4, "batch_size": 1024, "reg": 1e-5}
+USUAL = {"learning_rate": 5e-3, "batch_size": 1024, "reg": 1e-5}
 SPACE = {
-    "learning_rate": {"low": 1e-4, "high": 1e-2, "log": True},
+    "learning_rate": {"low": 5e-4, "high": 2e-2, "log": True},
     "reg": {"low": 1e-6, "high": 1e-2, "log": True},
     "contrast": {"low": 1e-3, "high": 1.0, "log": True},
     "raw_share": {"choices": [0.5, 0.7, 0.9, 1.0]},
