@@ -93,7 +93,7 @@ class DropoutNet(nn.Module):
     def batches(self, *, batch_size: int, generator: torch.Generator) -> Batches:
         """Every user with a vector once, each step with items drawn for it, as the positives; there are no negatives."""
         users, known = self.users.ne(0).any(dim=1).nonzero().squeeze(1).cpu(), self.items.ids().cpu()
-        parts = users[torch.randperm(len(users), generator=generator)].split(batch_size)
+        parts = torch.split(users[torch.randperm(len(users), generator=generator)], batch_size)
         none, n = users.new_empty(0), min(self.items_per_step, len(known))
         drawn = (known[torch.randperm(len(known), generator=generator)[:n]] for _ in parts)
         return Batches(len(parts), (Batch(part, items, none) for part, items in zip(parts, drawn, strict=True)))
@@ -118,7 +118,7 @@ class DropoutNet(nn.Module):
 
     def places(self, items: Tensor) -> Tensor:
         """(C,) items to (C, D): training items by vector and content, new ones by content."""
-        parts = items.split(ROWS_PER_CHUNK)
+        parts = torch.split(items, ROWS_PER_CHUNK)
         return torch.cat([self.of_items(torch.cat([self.items.of(part), self.content.of(part)], dim=1)) for part in parts])
 
     def _thresholds_of(self, users: Tensor) -> Tensor:
@@ -126,7 +126,7 @@ class DropoutNet(nn.Module):
         if self._thresholds is None:
             table = self.items.of(self.items.ids())
             last = min(self.best_items, len(table))
-            parts = (part @ table.T for part in self.users.split(ROWS_PER_CHUNK))
+            parts = (part @ table.T for part in torch.split(self.users, ROWS_PER_CHUNK))
             self._thresholds = torch.cat([scores.topk(last, dim=1, sorted=False).values.amin(dim=1) for scores in parts])  # (U,)
         return self._thresholds[users]
 
@@ -139,7 +139,7 @@ def _without(rows: Tensor, share: float, *, generator: np.random.Generator) -> T
 
 def build(task: Task, config: TrainConfig, *, generator: torch.Generator) -> DropoutNet:
     """DropoutNet for a task."""
-    own = Settings(**config.of_model)
+    own = Settings.model_validate(config.of_model)
     assert task.collaborative is not None, "the settings name a backbone"
     return DropoutNet(
         task.content, task.collaborative, hidden=(own.first_width, own.second_width), dim=config.dim, items_per_step=own.items_per_step,
