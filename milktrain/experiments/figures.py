@@ -87,7 +87,7 @@ def _rows(axes: "Axes", frame: pl.DataFrame, *, names: Sequence[str], series_of:
         mine = {row["row"]: row for row in frame.filter(pl.col(series_of) == name).iter_rows(named=True)}
         shown = [row for row in names if row in mine]
         y = [names.index(row) - 0.4 + thick * (at + 0.5) for row in shown]
-        means, sds = [mine[row]["mean"] for row in shown], [mine[row]["sd"] or 0.0 for row in shown]
+        means, sds = [mine[row]["mean"] for row in shown], [_spread(mine[row]["sd"]) for row in shown]
         colour, label = COLOURS[at % len(COLOURS)], _series_name(series_of, name)
         if bars:
             axes.barh(y, means, height=thick, color=colour, hatch=HATCHES[at % len(HATCHES)], edgecolor="white", label=label)
@@ -130,7 +130,7 @@ def _line(axes: "Axes", frame: pl.DataFrame, *, points: Sequence[tuple[float, st
     for at, setting in enumerate(_of(frame, "setting")):
         mine = {row["row"]: row for row in frame.filter(pl.col("setting") == setting).iter_rows(named=True)}
         shown = [(x, mine[name]) for x, name in points if name in mine]
-        x, y, sd = [x for x, _ in shown], [row["mean"] for _, row in shown], [row["sd"] or 0.0 for _, row in shown]
+        x, y, sd = [x for x, _ in shown], [row["mean"] for _, row in shown], [_spread(row["sd"]) for _, row in shown]
         axes.errorbar(x, y, yerr=sd, fmt=f"-{SHAPES[at % len(SHAPES)]}", color=COLOURS[at % len(COLOURS)], markersize=4, capsize=2, label=setting)
     if points[0][0] > 0 and points[-1][0] / points[0][0] >= math.sqrt(1000):
         axes.set_xscale("log")
@@ -162,6 +162,11 @@ def _series_name(series_of: str, name: str) -> str:
     if series_of != "group":
         return name
     return "all new items" if name == "all" else f"missing {name}"
+
+
+def _spread(sd: float | None) -> float:
+    """A deviation to be drawn; of one repeat there is none, and nothing is drawn."""
+    return math.nan if sd is None else sd
 
 
 def _of(frame: pl.DataFrame, column: str) -> list[Any]:

@@ -108,7 +108,7 @@ def remarks(carried: Carried) -> list[str]:
         said.append(f"No published numbers are shown: none are known of these stores. --dataset says which of {names} a store is.")
     if carried.searched:
         budgets = sorted({each.trials for each in carried.searched.values()})
-        said.append(f"Settings were searched on validation alone, {' or '.join(map(str, budgets))} trials each.")
+        said.append(f"Settings were searched on validation alone, a budget of {' or '.join(map(str, budgets))} trials each.")
     return said
 
 

@@ -28,7 +28,7 @@ import sys
 sys.path[:0] = ["tests", "."]
 from pathlib import Path
 import small_experiments
-small_experiments.carry_out(Path(sys.argv[1]), small_experiments.plan(search={"trials": 2, "space": small_experiments.SPACE}, seeds=4))
+small_experiments.carry_out(Path(sys.argv[1]), small_experiments.plan(search={"trials": 2, "space": small_experiments.SPACE}, seeds=3))
 """
 
 
@@ -105,8 +105,8 @@ def test_what_is_finished_is_not_trained_again_and_a_changed_setting_is_another_
 
 def test_an_experiment_that_is_interrupted_goes_on_where_it_was(path, template, tmp_path):
     planned = plan(search={"trials": 2, "space": SPACE})
-    other = shutil.copy(template, tmp_path / "alone" / "planted.duckdb") if (tmp_path / "alone").mkdir() is None else None
-    alone = carry_out(other, planned)
+    (tmp_path / "alone").mkdir()
+    alone = carry_out(Path(shutil.copy(template, tmp_path / "alone" / "planted.duckdb")), planned)
     for after in (1, 4):  # within its search, and after runs
         with pytest.raises(KeyboardInterrupt):
             carry_out(path, planned, reporter=Stops(after))
@@ -121,7 +121,7 @@ def test_an_experiment_that_is_interrupted_goes_on_where_it_was(path, template, 
 
 
 def test_an_experiment_that_is_killed_goes_on_where_it_was(path):
-    planned = plan(search={"trials": 2, "space": SPACE}, seeds=4)
+    planned = plan(search={"trials": 2, "space": SPACE}, seeds=3)
     child = subprocess.Popen([sys.executable, "-c", CHILD, str(path)], cwd=Path(__file__).parents[2])
     deadline, runs = time.monotonic() + 120, path.parent / "runs"
     while not list(runs.glob("[!.]*/run.json")) and child.poll() is None and time.monotonic() < deadline:
@@ -133,7 +133,7 @@ def test_an_experiment_that_is_killed_goes_on_where_it_was(path):
     assert kept
     assert json.loads((experiment(path, planned).folder / record.RECORD).read_text())["counts"]["failed"] == 0
     done = carry_out(path, planned)
-    assert _record(done)["counts"] == {"waiting": 0, "finished": 8, "failed": 0}
+    assert _record(done)["counts"] == {"waiting": 0, "finished": 6, "failed": 0}
     after = _listing(runs)
     assert all(after[file] == before[file] for file in kept)
 
@@ -235,7 +235,7 @@ def test_published_numbers_stand_beside_ours_for_the_dataset_that_a_store_is_of(
     files = {file.name: file.read_text() for file in tables.write(carried)}
     for name in ("table.md", "table.tex", "table.csv"):
         assert "without e = 0 (published)" in files[name], name
-        assert "0.0433" in files[name] or "0.0433" in files[name].replace("0433", "0.0433")
+        assert "0.0433" in files[name], name
     assert "other training seeds" not in files["table.md"]
     unknown = carry_out(path, planned)
     assert "recall@20 published" not in tables.beside(unknown)[0][1].columns
@@ -252,7 +252,7 @@ def test_what_is_lost_between_two_settings_is_in_per_cent_of_the_first(path):
 
 
 @pytest.mark.parametrize("kind", ["bars", "lines", "groups"])
-def test_figures_are_written_whole_as_png_and_svg(path, kind, monkeypatch):
+def test_figures_are_written_whole_as_png_and_svg(path, kind):
     rows = [{"name": "MILK", "vary": {"beta": [1.0, 1000.0]}}] if kind == "lines" else [{"name": "floor", "model": "popularity"}]
     carried = carry_out(path, plan(*rows, picture={"kind": kind}, metrics=["recall@20"], seeds=1))
     png, svg = figures.write(carried)
