@@ -73,7 +73,7 @@ def propagated(users: Tensor, items: Tensor, to_users: Tensor, to_items: Tensor,
     """
     all_users, all_items, u, i = users, items, users, items
     for _ in range(layers):
-        u, i = _Along.apply(i, to_users, to_items), _Along.apply(u, to_items, to_users)  # type: ignore[no-untyped-call] # torch's
+        u, i = _Along.apply(i, to_users, to_items), _Along.apply(u, to_items, to_users)  # type: ignore[no-untyped-call] # torch does not say
         all_users, all_items = all_users + u, all_items + i
     return all_users / (layers + 1), all_items / (layers + 1)
 
