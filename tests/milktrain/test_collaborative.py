@@ -1,0 +1,208 @@
+"""Collaborative vectors: of training interactions alone, zero where nothing was learned, kept and checked."""
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import planted
+import pytest
+import torch
+
+from milkprep import splits
+from milktrain import bundle, collaborative, config
+from milktrain.backbones import bpr_mf, lightgcn
+from schemas import durable
+from schemas.contracts import Part, Setting
+from schemas.errors import DataError
+from schemas.reporting import Silent
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    path = planted.fill(tmp_path_factory.mktemp("vectors") / "planted.duckdb", per_user=10)
+    splits.build(path, setting=Setting.FTMT, seed=0)
+    return path
+
+
+@pytest.fixture(scope="module")
+def data(path):
+    return bundle.read(path, split="ftmt-0")
+
+
+@pytest.fixture(autouse=True)
+def few_epochs(monkeypatch):
+    monkeypatch.setattr(collaborative, "TRAINING", collaborative.TRAINING | {"max_epochs": "10", "batch_size": "256"})
+
+
+def _settings(backbone="bpr-mf", *, seed=0, width=8):
+    return config.load(changes={"seed": str(seed)}).model_copy(update={"of_model": {"backbone": backbone, "backbone_width": width}})
+
+
+def _of_run(data, folder, **changes):
+    return collaborative.of_run(data, config=_settings(**changes), folder=folder, reporter=Silent())
+
+
+def _only(folder):
+    (file,) = folder.glob("*.safetensors")
+    return file
+
+
+@pytest.mark.parametrize("backbone", ["bpr-mf", "lightgcn"])
+def test_what_users_like_is_found_and_rows_of_new_items_and_idle_users_are_zero(data, tmp_path, backbone, monkeypatch):
+    monkeypatch.setattr(collaborative, "TRAINING", collaborative.TRAINING | {"max_epochs": "40", "batch_size": "64"})
+    idle = int(data.pairs[Part.TRAIN][0, 0])
+    train = data.pairs[Part.TRAIN]
+    fewer = replace(data, pairs=data.pairs | {Part.TRAIN: train[train[:, 0] != idle]})
+    found = _of_run(fewer, tmp_path, backbone=backbone)
+    users, items = found.vectors.users, found.vectors.items
+    assert (users.shape, items.shape) == ((data.n_users, 8), (data.n_items, 8))
+    assert not users[idle].any()
+    assert not items[data.new_items].any()
+    seen = fewer.pairs[Part.TRAIN].unbind(1)
+    assert users[seen[0]].ne(0).any(dim=1).all()
+    assert items[seen[1]].ne(0).any(dim=1).all()
+    # Theme i % 4 of an item is liked by users u % 4 alone: scores within a theme are above those across, which no draw would give.
+    inside = torch.arange(data.n_users)[:, None] % 4 == torch.arange(data.n_items) % 4
+    scores, warm = users @ items.T, data.is_train & items.ne(0).any(dim=1)
+    assert scores[inside & warm].mean() > scores[~inside & warm].mean() + 0.2
+
+
+def test_nothing_of_validation_test_or_content_changes_a_number(data, tmp_path):
+    """Planted: new items are liked by everybody, and features are no numbers."""
+    everybody = torch.cartesian_prod(torch.arange(data.n_users), data.new_items)
+    nan = tuple(torch.full_like(each, torch.nan) for each in data.features)
+    leaky = replace(data, pairs=data.pairs | {Part.VAL: everybody, Part.TEST: everybody}, features=nan)
+    clean, other = _of_run(data, tmp_path / "clean"), _of_run(leaky, tmp_path / "leaky")
+    assert clean.fingerprint == other.fingerprint
+    assert not other.reused
+    assert torch.equal(clean.vectors.users, other.vectors.users)
+    assert torch.equal(clean.vectors.items, other.vectors.items)
+
+
+def test_vectors_are_found_again_by_what_they_were_learned_from_and_how(data, tmp_path):
+    first, again = _of_run(data, tmp_path), _of_run(data, tmp_path)
+    assert (first.reused, again.reused, again.seconds) == (False, True, 0.0)
+    assert torch.equal(first.vectors.users, again.vectors.users)
+    assert torch.equal(first.vectors.items, again.vectors.items)
+    fewer = replace(data, pairs=data.pairs | {Part.TRAIN: data.pairs[Part.TRAIN][:-1]})
+    without_one = replace(data, items=data.items | {Part.TRAIN: data.items[Part.TRAIN][:-1]})
+    others = [
+        _of_run(data, tmp_path, seed=1), _of_run(data, tmp_path, width=6), _of_run(data, tmp_path, backbone="lightgcn"), _of_run(fewer, tmp_path),
+        _of_run(without_one, tmp_path),
+    ]  # fmt: skip
+    assert not any(each.reused for each in others)
+    assert len({each.fingerprint for each in [first, *others]}) == 6
+
+
+def test_what_is_damaged_or_renamed_is_refused(data, tmp_path):
+    _of_run(data, tmp_path)
+    file = _only(tmp_path)
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-4] + bytes(byte ^ 1 for byte in whole[-4:]))
+    with pytest.raises(DataError, match=r"its checksum does not fit its content\. Delete it"):
+        _of_run(data, tmp_path)
+    file.write_bytes(whole[:100])
+    with pytest.raises(DataError, match=r"is damaged: .* Delete it"):
+        _of_run(data, tmp_path)
+    _of_run(data, tmp_path / "other", seed=1)
+    file.write_bytes(_only(tmp_path / "other").read_bytes())
+    with pytest.raises(DataError, match="holds other vectors than its name says"):
+        _of_run(data, tmp_path)
+    file.unlink()
+    assert not _of_run(data, tmp_path).reused
+
+
+def test_who_is_killed_while_writing_leaves_nothing_half(data, tmp_path, monkeypatch):
+    def killed(partial, target):
+        partial.write_bytes(partial.read_bytes()[:50])
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(durable, "rename", killed)
+        with pytest.raises(KeyboardInterrupt):
+            _of_run(data, tmp_path)
+    assert not list(tmp_path.glob("*.safetensors"))
+    assert not _of_run(data, tmp_path).reused
+    assert [file.suffix for file in tmp_path.iterdir()] == [".safetensors"]
+
+
+def test_of_two_runs_at_once_one_learns_and_the_other_waits_for_it(data, tmp_path):
+    with ThreadPoolExecutor(2) as pool:  # the lock is of the open file, so two of one process are as two processes are
+        found = list(pool.map(lambda _: _of_run(data, tmp_path), range(2)))
+    assert sorted(each.reused for each in found) == [False, True]
+    assert torch.equal(found[0].vectors.users, found[1].vectors.users)
+    assert [file.suffix for file in tmp_path.iterdir()] == [".safetensors"]
+
+
+def test_a_model_without_a_backbone_learns_no_vectors(data, tmp_path):
+    chosen = config.load(model="duif")
+    assert collaborative.of_run(data, config=chosen, folder=tmp_path / "none", reporter=Silent()) is None
+    assert collaborative.unlearned(data, chosen) is None
+    assert not (tmp_path / "none").exists()
+
+
+def test_how_many_epochs_are_best_is_found_on_a_tenth_and_all_is_trained_on_in_the_end(data, monkeypatch):
+    given = []
+    real = collaborative.loop.fit
+
+    def fit(model, *, train, validation, config, **others):
+        found = real(model, train=train, validation=validation, config=config, **others)
+        given.append((train, validation, config.max_epochs, found))
+        return found
+
+    monkeypatch.setattr(collaborative.loop, "fit", fit)
+    train, items = data.pairs[Part.TRAIN], data.items[Part.TRAIN]
+    how = collaborative.training_of("bpr-mf", width=4, seed=0)
+    collaborative.learn("bpr-mf", train, items=items, n_users=data.n_users, n_items=data.n_items, config=how, reporter=Silent())
+    (kept, looked, _, tried), (whole, _, epochs, last) = given
+    assert len(looked.pairs) == len(train) // 10
+    together = torch.cat([kept, looked.pairs])
+    assert sorted(map(tuple, together.tolist())) == sorted(map(tuple, train.tolist())) == sorted(map(tuple, whole.tolist()))
+    assert torch.equal(looked.masked, kept)
+    assert torch.equal(looked.candidates, items)
+    assert epochs == tried.best_epoch == last.best_epoch == last.epochs
+
+
+def test_propagation_by_hand():
+    """Users 0 and 1, items 0 and 1; 0 has both, 1 has item 1: degrees 2 and 1 of the users, 1 and 2 of the items."""
+    pairs = torch.tensor([[1, 1], [0, 1], [0, 0]])
+    to_users = lightgcn.normalised(pairs, n_rows=2, n_columns=2)
+    to_items = lightgcn.normalised(pairs.flip(1), n_rows=2, n_columns=2)
+    # (0, 0) divides by the root of 2 * 1, (0, 1) by that of 2 * 2, (1, 1) by that of 1 * 2.
+    root = 1 / math.sqrt(2)
+    torch.testing.assert_close(to_users.to_dense(), torch.tensor([[root, 0.5], [0.0, root]]))
+    torch.testing.assert_close(to_items.to_dense(), torch.tensor([[root, 0.0], [0.5, root]]))
+    users, items = torch.tensor([[1.0], [2.0]]), torch.tensor([[4.0], [8.0]])
+    # Layer 1 of users: 4 r + 8 / 2 and 8 r; of items: 1 r and 1 / 2 + 2 r.
+    # Layer 2 of users: r r + (1/2 + 2 r) / 2 = 3/4 + r and (1/2 + 2 r) r = r/2 + 1;
+    # of items: (4 r + 4) r = 2 + 4 r and (4 r + 4) / 2 + 8 r r = 2 r + 6.
+    of_users, of_items = lightgcn.propagated(users, items, to_users, to_items)
+    expected_users = [[(1 + 4 * root + 4 + 0.75 + root) / 3], [(2 + 8 * root + root / 2 + 1) / 3]]
+    expected_items = [[(4 + root + 2 + 4 * root) / 3], [(8 + 0.5 + 2 * root + 2 * root + 6) / 3]]
+    torch.testing.assert_close(of_users, torch.tensor(expected_users))
+    torch.testing.assert_close(of_items, torch.tensor(expected_items))
+
+
+def test_the_gradient_of_propagation_is_that_of_its_dense_matrix():
+    random = torch.Generator().manual_seed(0)
+    pairs = (torch.rand(5, 7, generator=random) < 0.4).nonzero()
+    sparse = lightgcn.normalised(pairs, n_rows=5, n_columns=7), lightgcn.normalised(pairs.flip(1), n_rows=7, n_columns=5)
+    found = []
+    for dense in (False, True):
+        users, items = (torch.randn(n, 3, generator=torch.Generator().manual_seed(n), requires_grad=True) for n in (5, 7))
+        if dense:
+            there, back = (each.to_dense() for each in sparse)
+            of_users = (users + there @ items + there @ back @ users) / 3
+            of_items = (items + back @ users + back @ there @ items) / 3
+        else:
+            of_users, of_items = lightgcn.propagated(users, items, *sparse)
+        (of_users @ of_items.T).square().sum().backward()
+        found.append((users.grad, items.grad))
+    for ours, plain in zip(*found, strict=True):
+        torch.testing.assert_close(ours, plain)
+
+
+def test_the_graph_is_no_part_of_a_state():
+    graph = lightgcn.build(torch.tensor([[0, 0]]), n_users=2, n_items=3, width=4, reg=0.0, generator=torch.Generator())
+    plain = bpr_mf.build(torch.tensor([[0, 0]]), n_users=2, n_items=3, width=4, reg=0.0, generator=torch.Generator())
+    assert set(graph.state_dict()) == set(plain.state_dict()) == {"users.weight", "items.weight"}
