@@ -148,7 +148,7 @@ def _figure(carried: Carried, *, n_rows: int, n_columns: int, height: float) -> 
     return figure, figure.subplots(n_rows, n_columns, squeeze=False)
 
 
-def _legend(figure: Any, panels: Any) -> None:  # noqa: ANN401 - matplotlib's
+def _legend(figure: Any, panels: Any) -> None:  # noqa: ANN401 - both are matplotlib's own
     """One legend for all panels, below them; none where there is but one thing to tell."""
     known: dict[str, object] = {}
     for axes in panels.flat:
