@@ -33,7 +33,7 @@ def section(found: Sequence[Found], colours: Colours) -> Section:
                 continue
             try:
                 groups[run.name] = _checked(run_folders.read_groups(run.folder))
-            except DataError as error:
+            except (DataError, pl.exceptions.PolarsError) as error:
                 damaged.append(f"The groups of {run.name} are left out: {in_place(error, run.folder)}")
         if groups:
             blocks = _blocks([run for run in same if run.name in groups], groups, colours)
@@ -58,6 +58,8 @@ def _checked(groups: pl.DataFrame) -> pl.DataFrame:
 def _blocks(same: Sequence[Found], groups: dict[str, pl.DataFrame], colours: Colours) -> list[Block]:
     known = [name for name in SHOWN if all(name in groups[run.name].columns for run in same)]
     known = known or [name for name in PREFERRED if all(name in groups[run.name].columns for run in same)][:2]
+    if not known:
+        return [Words("The groups of these runs have no metric that all of them have.")]
     drawn = colours.drawn(by_label(same))
     figures = []
     for metric in known:

@@ -85,23 +85,26 @@ def read(folders: Iterable[Path], *, labels: Mapping[str, str] | None = None) ->
     Returns:
         The runs in the order of their labels, settings, splits, seeds and names; and in words, what was left out.
     """
-    known: list[tuple[Facts, dict[str, Any]]] = []
+    known: list[tuple[Facts, dict[str, object], dict[str, Any]]] = []
     left_out = []
     for folder in sorted(set(folders)):
         try:
             record = facts.read(folder)
-            known.append((facts.of(record, folder=folder), record))
-        except DataError as error:
+            run = facts.of(record, folder=folder)
+            config = record["config"]
+            assert isinstance(config, dict)  # as facts.of has seen
+            known.append((run, dict(_flat(config)), record))
+        except (DataError, RecursionError) as error:  # of groups in groups without end
             left_out.append(f"{folder.name} is left out: {in_place(error, folder)}")
     given = labels or {}
-    named = [given.get(run.folder.name) or label for (run, _), label in zip(known, labelled.labels([run for run, _ in known]), strict=True)]
-    runs = [_found(run, record, label=label[:LONGEST_TEXT]) for (run, record), label in zip(known, named, strict=True)]
+    named = [given.get(run.folder.name) or label for (run, *_), label in zip(known, labelled.labels([run for run, *_ in known]), strict=True)]
+    runs = [
+        Found(
+            run.folder, label[:LONGEST_TEXT], run.model, run.dataset, run.split[0], run.setting, run.seed, run.profile, settings, run.metrics, record
+        )
+        for (run, settings, record), label in zip(known, named, strict=True)
+    ]
     return sorted(runs, key=lambda run: (run.label, *run.context, run.split, run.seed, run.name)), left_out
-
-
-def _found(run: Facts, record: dict[str, Any], *, label: str) -> Found:
-    settings = dict(_flat(record["config"]))
-    return Found(run.folder, label, run.model, run.dataset, run.split[0], run.setting, run.seed, run.profile, settings, run.metrics, record)
 
 
 def _flat(settings: Mapping[str, object], before: str = "") -> Iterator[tuple[str, object]]:

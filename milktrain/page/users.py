@@ -42,7 +42,7 @@ def section(found: Sequence[Found], colours: Colours) -> Section:
         for run in same:
             try:
                 spreads[run.name] = _read(run.folder / FILE)
-            except (OSError, pl.exceptions.PolarsError) as error:
+            except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
                 said.append(f"{run.name} has no metrics of single users: {in_place(error, run.folder)}")
         if blocks := _blocks([run for run in same if spreads.get(run.name)], spreads, colours):
             inside.append(Section(f"users-{len(inside) + 1}", in_words(context), blocks))
