@@ -5,8 +5,10 @@ are collaborative ones, and stay as they are. In the discriminator's turn real i
 the generator's turn, after the discriminator moved, a made vector is to score above the real one, and to be close to it. Each turn moves one of
 the two; the other only looks on, without dropout and with its running means. A new item is what the discriminator makes of its made vector.
 Departures: content is all modalities side by side, and vectors are those of our backbones, where the publication has one kind of content and
-its own. What can have no effect is not there: a bias or a shift that the next normalisation takes away, and the bias of the items' network, which
-adds the same to all items of a user. A batch of one row takes running means, having none of its own; the short last batch of an epoch is used.
+its own; those of items are scaled to a root mean square of 1, so that closeness weighs the same whatever the backbone. Both weights are 1/2 here:
+with the published 0.05 and 0.1 the discriminator told made vectors from real ones at once, and ranked the made ones of what a user likes last.
+What can have no effect is not there: a bias or a shift that the next normalisation takes away, and the bias of the items' network, which adds the
+same to all items of a user. A batch of one row takes running means, having none of its own; the short last batch of an epoch is used.
 Shapes: B triples, U users, W training items, H width of collaborative vectors, D width of scores, N rows.
 """
 
@@ -30,10 +32,11 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 Weight = Annotated[float, Field(ge=0, le=1)]
 
 #: The authors' regulariser is 1e-3 times half the squared weights.
-USUAL = {"learning_rate": 1e-3, "batch_size": 1024, "reg": 5e-4, "dim": 200}
+USUAL = {"learning_rate": 1e-3, "batch_size": 1024, "reg": 5e-4, "dim": 200, "evaluate_every": 1, "patience": 10}
 SPACE = {
     "learning_rate": {"low": 1e-4, "high": 3e-3, "log": True},
-    "closeness": {"low": 0.01, "high": 0.95},
+    "closeness": {"low": 0.05, "high": 0.99},
+    "negative_weight": {"low": 0.1, "high": 0.95},
     "reg": {"low": 1e-6, "high": 1e-2, "log": True},
 }
 #: Of running means, and added to variances: the defaults of what the authors' code is built on.
@@ -44,8 +47,8 @@ class Settings(CollaborativeSettings):
     """What GAR alone knows."""
 
     backbone: Literal["bpr-mf", "lightgcn"] = Field(default="lightgcn", description="what the collaborative vectors are learned by")
-    closeness: Weight = Field(default=0.05, description="alpha: weight of the distance between made and real vectors, against deceiving")
-    negative_weight: Weight = Field(default=0.1, description="beta: weight of negatives in what real items are to score above, against made ones")
+    closeness: Weight = Field(default=0.5, description="alpha: weight of the distance between made and real vectors, against deceiving")
+    negative_weight: Weight = Field(default=0.5, description="beta: weight of negatives in what real items are to score above, against made ones")
     hidden_width: Annotated[int, Field(ge=1, le=65_536)] = Field(default=200, description="of the hidden layer of each network")
     generator_dropout: Share = Field(default=0.1, description="share of the generator's hidden numbers set to 0 in its turn")
     discriminator_dropout: Share = Field(default=0.5, description="share of the discriminator's hidden numbers set to 0 in its turn")
@@ -114,7 +117,7 @@ class Gar(nn.Module):
     Args:
         content: of all items, side by side.
         training_items: rows of the table of items.
-        vectors: collaborative ones; kept in the state, never moved.
+        vectors: collaborative ones; kept in the state, never moved; those of items scaled.
         maker: content to (N, H), the generator.
         discriminator: scores.
         closeness: alpha.
@@ -133,7 +136,8 @@ class Gar(nn.Module):
         self.content, self.training_items = content, training_items
         self.closeness, self.negative_weight, self.reg = closeness, negative_weight, reg
         self.register_buffer("users", vectors.users.clone())  # (U, H)
-        self.register_buffer("items", vectors.items[training_items.ids.to(vectors.items.device)].clone())  # (W, H)
+        of_training = vectors.items[training_items.ids.to(vectors.items.device)]
+        self.register_buffer("items", of_training / root_mean_square(of_training))  # (W, H)
         self.maker, self.discriminator = maker, discriminator
 
     def in_turns(self, batch: Batch, *, generator: np.random.Generator) -> Iterator[Losses]:
@@ -178,6 +182,12 @@ class Gar(nn.Module):
 
     def _vectors(self, items: Tensor) -> Tensor:
         return self.training_items.look_up(self.items, items)
+
+
+def root_mean_square(rows: Tensor) -> Tensor:
+    """() of all numbers; 1 where all are 0, as in a model whose state is yet to come."""
+    found = rows.square().mean().sqrt()
+    return torch.where(found > 0, found, torch.ones_like(found))
 
 
 @contextmanager

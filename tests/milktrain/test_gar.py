@@ -165,7 +165,16 @@ def test_a_batch_of_one_row_is_normalised_by_the_running_means():
     assert all(torch.isfinite(losses.total) for losses in model.in_turns(one, generator=_random()))
 
 
+def test_vectors_of_items_are_scaled_to_one_whatever_the_backbone():
+    task = _task()
+    wide = Collaborative(task.collaborative.users, task.collaborative.items * 7)
+    assert _model(task).items.square().mean().item() == pytest.approx(1)
+    torch.testing.assert_close(_model(replace(task, collaborative=wide)).items, _model(task).items)
+    nothing = Collaborative(task.collaborative.users, task.collaborative.items * 0)
+    assert not _model(replace(task, collaborative=nothing)).items.any()
+
+
 def test_it_starts_from_what_the_publication_says():
     own = gar.Settings()
-    assert (own.closeness, own.negative_weight, own.generator_dropout, own.discriminator_dropout, own.hidden_width) == (0.05, 0.1, 0.1, 0.5, 200)
+    assert (own.generator_dropout, own.discriminator_dropout, own.hidden_width) == (0.1, 0.5, 200)
     assert config.load(model="gar").batch_size == 1024
