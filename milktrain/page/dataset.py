@@ -7,7 +7,7 @@ import polars as pl
 
 from milktrain.page.blocks import Block, Figure, Figures, Section, Words, table, text
 from milktrain.page.charts import Bar, bars
-from milktrain.page.reading import Found, in_place
+from milktrain.page.reading import PARTS, Found, in_place
 from schemas import queries
 from schemas.contracts import Modality
 from schemas.errors import StoreError
@@ -115,8 +115,9 @@ def _lost(losses: pl.DataFrame) -> list[Figure]:
         for row in counted.iter_rows(named=True):
             left, lost = (100 * row[name] / max(row["items"], 1) for name in ("left", "lost"))
             never = 100 - left - lost if row["items"] else 0.0
-            drawn.append(Bar(f"{row['part']}, {row['modality']}", [(left, LEFT), (lost, LOST), (max(never, 0.0), NEVER)], f"{left:.1f} % left"))
-            rows.append([f"{row['part']}, {row['modality']}", *(f"{share:.1f} %" for share in (left, lost, abs(never)))])
+            name = f"{PARTS.get(row['part'], row['part'])}, {row['modality']}"
+            drawn.append(Bar(name, [(left, LEFT), (lost, LOST), (max(never, 0.0), NEVER)], f"{left:.1f} % left"))
+            rows.append([name, *(f"{share:.1f} %" for share in (left, lost, abs(never)))])
         title = f"What {str(setting).upper()} takes away"
         described = "; ".join(f"{name}: {left} left, {lost} lost, {never} never there" for name, left, lost, never in rows)
         numbers = table(f"{title}: items of all splits together", ["part, modality", "left", "lost", "never there"], rows)

@@ -28,7 +28,7 @@ def folder(tmp_path_factory):
     return place
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(field=st.sampled_from(FIELDS), value=VALUES)
 def test_any_value_of_any_field_leaves_a_page(folder, field, value):
     file = folder / "odd" / "run.json"
