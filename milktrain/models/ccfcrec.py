@@ -50,9 +50,10 @@ class Settings(ModelSettings):
 
 USUAL = {"learning_rate": 1e-3, "batch_size": 1024, "reg": 0.0}
 SPACE = {
-    "learning_rate": {"low": 1e-5, "high": 1e-2, "log": True},
+    "learning_rate": {"low": 3e-4, "high": 1e-2, "log": True},
     "weight_decay": {"low": 1e-6, "high": 1e-1, "log": True},
     "contrast_weight": {"low": 0.3, "high": 0.7},
+    "ranked": {"choices": ["users", "items"]},
 }
 
 
