@@ -31,7 +31,7 @@ Width = Annotated[int, Field(ge=1, le=65_536)]
 
 USUAL = {"learning_rate": 5e-3, "batch_size": 256, "dim": 200, "reg": 0.0}
 SPACE = {
-    "learning_rate": {"low": 1e-3, "high": 1e-1, "log": True},
+    "learning_rate": {"low": 1e-3, "high": 2e-2, "log": True},
     "items_without_vector": {"low": 0.3, "high": 1.0},
     "users_without_vector": {"low": 0.0, "high": 0.5},
     "backbone": {"choices": ["bpr-mf", "lightgcn"]},
