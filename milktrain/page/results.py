@@ -60,11 +60,21 @@ def _blocks(same: Sequence[Found], colours: Colours) -> list[Block]:
     figures = tuple(_bars(part, name, numbers[name], colours) for name in DRAWN if numbers.get(name))
     blocks += [Figures(figures)] if figures else []
     blocks += _tests(compared.tests) if compared else []
-    if len(known) > len(main):
-        blocks.append(_table(f"{PARTS[part].capitalize()}, every metric", _summed_up(same, part, known), known, colours, folded=True))
-    if part == "test" and (of_validation := metrics_of(same, "val")):
-        blocks.append(_table("Validation, every metric", _summed_up(same, "val", of_validation), of_validation, colours, folded=True))
+    for one in dict.fromkeys((part, "val")):
+        blocks += _all_metrics(same, one, colours)
     return blocks
+
+
+def _all_metrics(same: Sequence[Found], part: str, colours: Colours) -> list[Table]:
+    """Every metric of a part, a table a cut-off."""
+    known = metrics_of(same, part)
+    cutoffs = sorted({name.rpartition("@")[2] for name in known}, key=lambda cutoff: (len(cutoff), cutoff))
+    made = []
+    for cutoff in cutoffs:
+        names = [name for name in known if name.rpartition("@")[2] == cutoff]
+        caption = f"{PARTS[part].capitalize()}: every metric at {cutoff}"
+        made.append(_table(caption, _summed_up(same, part, names), names, colours, folded=True))
+    return made
 
 
 def _compared(same: Sequence[Found], part: str, metrics: Sequence[str]) -> tuple[Comparison | None, str]:

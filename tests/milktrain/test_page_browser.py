@@ -188,11 +188,15 @@ def test_numbers_open_by_keyboard_and_the_first_step_leads_past_the_contents(sho
     assert shown.execute_script(opened) == [True, True]
 
 
-def test_printed_all_numbers_are_there(shown):
-    hidden = "return [...document.querySelectorAll('td')].filter(each => !each.checkVisibility()).length"
+def test_printed_it_is_ink_on_paper_of_its_width_with_every_table_open_but_those_of_charts(shown):
+    hidden = "return [...document.querySelectorAll('td')].filter(each => !each.checkVisibility() && !each.closest('figure')).length"
     assert shown.execute_script(hidden) > 50
-    shown.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    shown.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": 718, "height": 1000, "deviceScaleFactor": 1, "mobile": True})
+    shown.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print", "features": [{"name": "prefers-color-scheme", "value": "dark"}]})
     assert shown.execute_script(hidden) == 0
+    assert shown.execute_script("return document.documentElement.scrollWidth") == 718
+    style = "const s = getComputedStyle(document.body); return [s.backgroundColor, s.color]"
+    assert shown.execute_script(style) == ["rgb(255, 255, 255)", "rgb(28, 32, 36)"]
 
 
 def test_the_browser_reads_charts_as_pictures_with_names(shown):
