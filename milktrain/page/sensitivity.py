@@ -29,6 +29,7 @@ def section(found: Sequence[Found]) -> Section:
 def _figure(same: Sequence[Found], name: str, *, part: str, metric: str) -> Figure | None:
     groups: dict[str, dict[float, list[tuple[str, float]]]] = {}
     models: dict[str, str] = {}
+    likes: dict[str, str] = {}
     for run in same:
         value, measured = number(run.settings.get(name)), run.metrics.get(part, {}).get(metric)
         if value is None or measured is None:
@@ -37,15 +38,17 @@ def _figure(same: Sequence[Found], name: str, *, part: str, metric: str) -> Figu
         key = fingerprint.of_value([run.model, run.record.get("modalities"), run.record.get("device"), others])
         groups.setdefault(key, {}).setdefault(value, []).append((run.split, measured))
         models[key] = run.model
+        likes.setdefault(key, run.label)
     varied = {key: values for key, values in groups.items() if len(values) > 1}
     if not varied:
         return None
     series = []
-    for n, (key, values) in enumerate(sorted(varied.items(), key=lambda each: (models[each[0]], -len(each[1]), sorted(each[1]), each[0]))):
+    for n, (key, values) in enumerate(sorted(varied.items(), key=lambda each: (models[each[0]], -len(each[1]), likes[each[0]], each[0]))):
         means = {value: spread(values[value]) for value in sorted(values)}
         repeats = sorted({len(each) for each in values.values()})
         of = f"{repeats[0]}" if len(repeats) == 1 else f"{repeats[0]} to {repeats[-1]}"
-        label = f"{models[key]}, n = {of}" + (f" ({n + 1})" if len(varied) > 1 else "")
+        alone = sum(models[other] == models[key] for other in varied) == 1
+        label = f"{models[key] if alone else f'like {likes[key]}'}, n = {of}"
         series.append(Series(label, [(value, mean) for value, (mean, _) in means.items()], n, [sd for _, sd in means.values()]))
     described = "; ".join(f"{each.name}: " + ", ".join(f"{y:.4f} at {x:g}" for x, y in each.points) for each in series)
     axes = Axes(name, f"{'test' if part == 'test' else 'validation'} {metric}", log_x=True)

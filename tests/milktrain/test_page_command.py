@@ -75,3 +75,12 @@ def test_a_run_that_cannot_be_read_is_named_on_the_page_and_on_the_terminal(plac
     assert f"{broken.name} is left out" in report("--runs", place / "runs", "--out", place / "rest.html")
     assert sorted(labels(place / "rest.html")) == ["milk"]  # in the first table; the other store has its own
     parsed((place / "rest.html").read_text()).one("p", f"{broken.name} is left out")
+
+
+def test_lines_of_one_model_that_differ_otherwise_are_told_apart_by_what_they_are_like(tmp_path):
+    for dim in (32, 64):
+        for lam in (0.1, 0.5):
+            small_page.write(tmp_path / "runs", settings={"dim": dim, "lam": lam}, better=lam + dim / 100)
+    rows = table(parsed(small_page.page(tmp_path / "runs")), "recall@20 against lam")
+    assert [list(row)[1:] for row in rows] == [["like milk (lam=0.1, dim=32), n = 1", "like milk (lam=0.1, dim=64), n = 1"]] * 2
+    assert rows[1]["like milk (lam=0.1, dim=32), n = 1"] == f"{0.375 * 0.82:.4f}"
