@@ -24,7 +24,7 @@ from schemas.reporting import Silent
 NAMES = plugins.names(MODELS)
 NEW = torch.arange(N_TRAIN, N_ITEMS)
 #: Small and quick for the planted store; what models are about does not depend on it.
-QUICK = {"dim": "16", "batch_size": "128", "max_epochs": "60", "evaluate_every": "5", "patience": "30", "learning_rate": "0.01"}
+QUICK = {"dim": "16", "batch_size": "128", "max_epochs": "30", "evaluate_every": "5", "patience": "30", "learning_rate": "0.01"}
 
 
 def _learns(name):
