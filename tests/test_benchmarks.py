@@ -114,3 +114,14 @@ def test_the_memory_of_an_extraction_is_measured_over_few_and_many(tmp_path):
     found = extract_memory.measure(tmp_path, modality=Modality.VISUAL, n=12, few=3)
     assert found["n"] == 12
     assert found["growth_mb"] == pytest.approx(found["many_mb"] - found["few_mb"])
+
+
+@pytest.mark.usefixtures("_on_path")
+def test_the_benchmark_of_models_sets_each_beside_milk():
+    import epoch
+    import models
+
+    found = {row["model"]: row for row in models.measure(["duif", "gorec", "gar"], epoch.Size(60, 50, 400, (6, 4)), rounds=1)}
+    assert set(found) == {"milk", "duif", "gorec", "gar"}
+    assert found["milk"]["times_milk"] == 1
+    assert found["duif"]["times_milk"] == pytest.approx(found["duif"]["seconds"] / found["milk"]["seconds"])

@@ -103,6 +103,8 @@ def remarks(carried: Carried) -> list[str]:
     known = [each for each in experiment.sources if published.numbers(experiment.plan.published, dataset=each.dataset)]
     if known:
         said.append(f"Published: {published.source()}; the authors' own features and splits, so on other data than ours.")
+    elif experiment.plan.published and (of := sorted({each.dataset for each in experiment.sources if each.dataset})):
+        said.append(f"No published numbers are shown: the publication has none of {experiment.plan.published} for {', '.join(of)}.")
     elif experiment.plan.published:
         names = ", ".join(published.datasets())
         said.append(f"No published numbers are shown: none are known of these stores. --dataset says which of {names} a store is.")

@@ -239,7 +239,9 @@ def test_published_numbers_stand_beside_ours_for_the_dataset_that_a_store_is_of(
     assert "other training seeds" not in files["table.md"]
     unknown = carry_out(path, planned)
     assert "recall@20 published" not in tables.beside(unknown)[0][1].columns
-    assert any("No published numbers are shown" in line for line in tables.remarks(unknown))
+    assert any("none are known of these stores" in line for line in tables.remarks(unknown))
+    not_there = carry_out(path, planned, datasets=["TikTok"])
+    assert any("has none of table4 for TikTok" in line for line in tables.remarks(not_there))
 
 
 def test_what_is_lost_between_two_settings_is_in_per_cent_of_the_first(path):
