@@ -27,7 +27,8 @@ from milktrain.models import _layers as layers
 from milktrain.models import _towers as towers
 from milktrain.recommender import Batch, Batches, Losses, Ranker, Task
 
-USUAL = {"learning_rate": 3e-2, "batch_size": 1024, "dim": 200, "reg": 1e-4}
+#: An epoch has six times the rows of other models', so validation is looked at more often.
+USUAL = {"learning_rate": 3e-2, "batch_size": 1024, "dim": 200, "reg": 1e-4, "evaluate_every": 5, "patience": 10}
 SPACE = {
     "learning_rate": {"low": 1e-3, "high": 1e-1, "log": True},
     "closeness": {"low": 1e-3, "high": 10.0, "log": True},
