@@ -41,7 +41,6 @@ class Settings(ModelSettings):
 
 USUAL = {"learning_rate": 1e-3, "batch_size": 256, "reg": 1e-3}
 SPACE = {
-    "n_negatives": {"choices": [128, 256, 512]},
     "content_weight": {"low": 0.5, "high": 0.9},
     "reg": {"low": 1e-3, "high": 1e-1, "log": True},
     "temperature": {"low": 0.1, "high": 2.0, "log": True},
