@@ -19,15 +19,16 @@ from typing import Annotated, Literal
 import numpy as np
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from milktrain.config import TrainConfig
 from milktrain.model_settings import ModelSettings
 from milktrain.models import _histories as histories
 from milktrain.models import _layers as layers
+from milktrain.models._encoded import EncodedItems
 from milktrain.models._histories import Histories
-from milktrain.recommender import Batch, Losses, Ranker, Task
+from milktrain.recommender import Batch, Losses, Task
 
 Count = Annotated[int, Field(ge=1, le=65_536)]
 #: Distinct items that the others of a batch are drawn from.
@@ -90,7 +91,7 @@ class CoOccurring:
         return known.rows[(of_user + other).clamp(max=last)], there
 
 
-class Ccfcrec(nn.Module):
+class Ccfcrec(EncodedItems):
     """The model and its objective.
 
     Args:
@@ -107,19 +108,15 @@ class Ccfcrec(nn.Module):
         self, content: layers.Joined, items: layers.TrainingItems, known: Histories, *, dim: int, reg: float, own: Settings,
         generator: torch.Generator,
     ) -> None:  # fmt: skip
-        super().__init__()
-        self.content, self.items, self.known, self.reg, self.own = content, items, known, reg, own
+        super().__init__(content, items, known, dim=dim, hidden=dim, generator=generator)
+        self.reg, self.own = reg, own
         self.co_occurring = CoOccurring(known)
         self.active = known.counts.nonzero().squeeze(1)  # who can be the user that has not
-        self.users = layers.xavier(len(known.counts), dim, generator=generator)
-        self.ids = layers.xavier(items.count, dim, generator=generator)
-        self.inner = layers.linear(content.width, dim, generator=generator)
-        self.outer = layers.linear(dim, dim, generator=generator)
 
     def losses(self, batch: Batch, *, generator: np.random.Generator) -> Losses:
         """Contrasts and ranking on one batch; its negatives are not looked at, others are drawn."""
         rows = self.items.rows(batch.positives)
-        z, q = self.ids(rows), self._encode(batch.positives)  # (B, D)
+        z, q = self.ids(rows), self.encode(batch.positives)  # (B, D)
         contrast, self_contrast = self._contrasts(batch.users, rows, q, generator)
         by_ids, by_content, norm = self._rankings(batch, z, q, generator)
         weight = self.own.contrast_weight
@@ -130,20 +127,6 @@ class Ccfcrec(nn.Module):
     def optimizers(self, *, learning_rate: float) -> Sequence[torch.optim.Optimizer]:
         """Adam with weight decay."""
         return (torch.optim.Adam(self.parameters(), lr=learning_rate, weight_decay=self.own.weight_decay, fused=True),)
-
-    def ranker(self, items: Tensor) -> Ranker:
-        """Inner products with ids of training items, and encoded content of new ones."""
-        z = self.places(items)
-        return lambda users: self.users(users) @ z.T
-
-    def places(self, items: Tensor) -> Tensor:
-        """(C,) items in the users' space, (C, D)."""
-        is_new = self.items.rows(items) < 0
-        return torch.where(is_new[:, None], self._encode(items), self.items.look_up(self.ids.weight, items))
-
-    def _encode(self, items: Tensor) -> Tensor:
-        found: Tensor = self.outer(F.leaky_relu(self.inner(self.content.of(items))))
-        return found
 
     def _contrasts(self, users: Tensor, rows: Tensor, q: Tensor, generator: np.random.Generator) -> tuple[Tensor, Tensor]:
         """() with co-occurring items, and () with the item itself."""
@@ -162,7 +145,7 @@ class Ccfcrec(nn.Module):
         """() by ids, () by content, and () the mean over the batch of the squared lengths of all that they compare."""
         u = self.users(batch.users)
         if self.own.ranked == "items":
-            z_other, q_other = self.items.look_up(self.ids.weight, batch.negatives), self._encode(batch.negatives)
+            z_other, q_other = self.items.look_up(self.ids.weight, batch.negatives), self.encode(batch.negatives)
             by_ids, by_content = (F.softplus((u * gap).sum(dim=1)).mean() for gap in (z_other - z, q_other - q))
             return by_ids, by_content, layers.mean_square_length(u, z, q, z_other, q_other)
         others, usable = self._who_has_not(self.items.rows(batch.positives), generator)

@@ -16,15 +16,16 @@ from typing import Annotated
 import numpy as np
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from milktrain.config import TrainConfig
 from milktrain.model_settings import ModelSettings
 from milktrain.models import _histories as histories
 from milktrain.models import _layers as layers
+from milktrain.models._encoded import EncodedItems
 from milktrain.models._histories import Histories
-from milktrain.recommender import Batch, Losses, Ranker, Task
+from milktrain.recommender import Batch, Losses, Task
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -47,7 +48,7 @@ SPACE = {
 }
 
 
-class Clcrec(nn.Module):
+class Clcrec(EncodedItems):
     """The model and its objective.
 
     Args:
@@ -64,12 +65,8 @@ class Clcrec(nn.Module):
         self, content: layers.Joined, items: layers.TrainingItems, known: Histories, *, dim: int, reg: float, own: Settings,
         generator: torch.Generator,
     ) -> None:  # fmt: skip
-        super().__init__()
-        self.content, self.items, self.known, self.reg, self.own = content, items, known, reg, own
-        self.users = layers.xavier(len(known.counts), dim, generator=generator)
-        self.ids = layers.xavier(items.count, dim, generator=generator)
-        self.inner = layers.linear(content.width, own.hidden, generator=generator)
-        self.outer = layers.linear(own.hidden, dim, generator=generator)
+        super().__init__(content, items, known, dim=dim, hidden=own.hidden, generator=generator)
+        self.reg, self.own = reg, own
 
     def losses(self, batch: Batch, *, generator: np.random.Generator) -> Losses:
         """Both contrasts on one batch; its negatives are not looked at, others are drawn."""
@@ -77,7 +74,7 @@ class Clcrec(nn.Module):
         rows = histories.pool(self.items.count, self.own.n_negatives, generator=generator, device=device)  # (P,)
         taken = self.known.taken(batch.users, rows)  # (B, P)
         u, ids, others = self.users(batch.users), self.ids(self.items.rows(batch.positives)), self.ids(rows)
-        encoded, others_encoded = self._encode(batch.positives), self._encode(self.items.ids.to(device)[rows])
+        encoded, others_encoded = self.encode(batch.positives), self.encode(self.items.ids.to(device)[rows])
         by_content = _cross_entropy(*_scores(_unit(ids), _unit(encoded), _unit(others_encoded)), taken, temperature=self.own.temperature)
         content_stands = generator.random((len(u), 1 + len(rows)), dtype=np.float32) < self.own.content_share
         swapped = torch.from_numpy(content_stands).to(device)
@@ -88,20 +85,6 @@ class Clcrec(nn.Module):
         total = self.own.content_weight * by_content + (1 - self.own.content_weight) * by_users + self.reg * length
         parts = {"ids_content": by_content, "users_items": by_users, "regularisation": length}
         return Losses(total, {name: part.detach() for name, part in parts.items()})
-
-    def ranker(self, items: Tensor) -> Ranker:
-        """Inner products with ids of training items, and encoded content of new ones."""
-        z = self.places(items)
-        return lambda users: self.users(users) @ z.T
-
-    def places(self, items: Tensor) -> Tensor:
-        """(C,) items in the users' space, (C, D)."""
-        is_new = self.items.rows(items) < 0
-        return torch.where(is_new[:, None], self._encode(items), self.items.look_up(self.ids.weight, items))
-
-    def _encode(self, items: Tensor) -> Tensor:
-        found: Tensor = self.outer(F.leaky_relu(self.inner(self.content.of(items))))
-        return found
 
     @staticmethod
     def _mean_length(positives: Tensor, others: Tensor) -> Tensor:

@@ -60,7 +60,7 @@ def test_the_loss_is_the_one_written_out():
     )  # fmt: skip
     model.active = torch.tensor([2])
     with torch.no_grad():
-        q, ids, users = model._encode(torch.tensor([3]))[0], model.ids.weight.clone(), model.users.weight.clone()
+        q, ids, users = model.encode(torch.tensor([3]))[0], model.ids.weight.clone(), model.users.weight.clone()
     near = [math.exp(torch.cosine_similarity(q, ids[row], dim=0).item() / t) for row in range(5)]
     # A pool of 5 items, of which 2 are the user's and drop out: n draws have each of the 3 others n / 5 times.
     others = n / 5 * (near[0] + near[1] + near[4])
@@ -78,7 +78,7 @@ def test_items_can_be_ranked_for_a_user_as_elsewhere_by_the_negatives_of_the_bat
     model = _tiny(ranked="items", reg="0.1")
     found = model.losses(Batch(*torch.tensor([[1], [3], [0]])), generator=np.random.default_rng(0)).parts
     with torch.no_grad():
-        u, ids, q = model.users.weight[1], model.ids.weight, model._encode(torch.tensor([3, 0]))
+        u, ids, q = model.users.weight[1], model.ids.weight, model.encode(torch.tensor([3, 0]))
     by_ids, by_content = (math.log1p(math.exp((u @ gap).item())) for gap in (ids[0] - ids[3], q[1] - q[0]))
     assert (found["by_ids"].item(), found["by_content"].item()) == pytest.approx((by_ids, by_content), rel=1e-5)
     assert found["regularisation"].item() == pytest.approx(sum(each.square().sum().item() for each in (u, ids[0], ids[3], *q)), rel=1e-5)
