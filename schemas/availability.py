@@ -28,3 +28,13 @@ def stale_splits(store: Store) -> list[str]:
     """Names of splits that were drawn from another availability than that of now, in alphabetical order."""
     splits = store.query(queries.load("schemas.sql", "availability.sql")["splits"])
     return splits.filter(pl.col("availability_fingerprint") != name_of(matrix(store)))["name"].to_list() if splits.height else []
+
+
+def combinations(store: Store) -> pl.DataFrame:
+    """Items by which modalities they have, most frequent first: a Boolean column a modality, and `items`."""
+    return store.query(queries.load("schemas.sql", "availability.sql")["combinations"])
+
+
+def reasons(store: Store) -> pl.DataFrame:
+    """Why items have no vector, most frequent first within a modality: `modality`, `reason`, `items`."""
+    return store.query(queries.load("schemas.sql", "availability.sql")["reasons"])

@@ -66,7 +66,7 @@ def count(store_path: Path, *, split: str | None = None) -> Coverage:
     """
     sql = _sql()
     with Store(store_path, mode="read") as store:
-        combinations = store.query(sql["combinations"])
+        combinations = availability.combinations(store)
         n_items = int(combinations["items"].sum())
         if not n_items:
             raise DataError(f"{store_path} holds no items. Bring some in with `python cli.py pull`.")
@@ -75,7 +75,7 @@ def count(store_path: Path, *, split: str | None = None) -> Coverage:
             n_items,
             modalities=_modalities(store, combinations, n_items=n_items),
             combinations=_named(combinations).with_columns(share),
-            reasons=store.query(sql["reasons"]).with_columns(share),
+            reasons=availability.reasons(store).with_columns(share),
             splits=tuple(store.query(sql["split_names"])["name"].to_list()),
             split=None if split is None else _split(store, split),
         )

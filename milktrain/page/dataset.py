@@ -8,7 +8,7 @@ import polars as pl
 from milktrain.page.blocks import Block, Figure, Figures, Section, Words, table, text
 from milktrain.page.charts import Bar, bars
 from milktrain.page.reading import PARTS, Found, in_place
-from schemas import queries
+from schemas import availability, queries
 from schemas.contracts import Modality
 from schemas.errors import StoreError
 from schemas.store import Store
@@ -53,7 +53,8 @@ def _read(place: Path, same: Sequence[Found]) -> list[Block]:
     names = sorted({run.split for run in same})
     with Store(place, mode="read") as store:
         counts = store.query(sql["counts"]).row(0, named=True)
-        tables = {name: store.query(sql[name]) for name in ("pulls", "combinations", "lacking", "rejects", "splits")}
+        tables = {name: store.query(sql[name]) for name in ("pulls", "rejects", "splits")}
+        tables |= {"combinations": availability.combinations(store), "lacking": availability.reasons(store)}
         for name in ("parts", "losses"):
             tables[name] = store.query(sql[name], names=names[:MOST_SPLITS])
     n_items = counts["items"]

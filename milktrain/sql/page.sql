@@ -6,19 +6,6 @@ SELECT (SELECT count(*) FROM users) AS users, (SELECT count(*) FROM items) AS it
 -- name: pulls
 SELECT source, catalogue_fingerprint, toolkit_version, strftime(pulled_at, '%Y-%m-%d %H:%M') AS pulled_at FROM pulls ORDER BY pull_id;
 
--- name: combinations
--- Items by which modalities they have.
-SELECT visual, "text", audio, count(*) AS items FROM modality_availability GROUP BY visual, "text", audio
-ORDER BY items DESC, visual DESC, "text" DESC, audio DESC;
-
--- name: lacking
--- Why items have no vector of a modality, most frequent first.
-SELECT modality, reason, count(*) AS items FROM (
-    SELECT 0 AS place, 'visual' AS modality, visual_reason AS reason FROM modality_availability WHERE NOT visual
-    UNION ALL SELECT 1, 'text', text_reason FROM modality_availability WHERE NOT "text"
-    UNION ALL SELECT 2, 'audio', audio_reason FROM modality_availability WHERE NOT audio
-) GROUP BY place, modality, reason ORDER BY place, items DESC, reason;
-
 -- name: rejects
 -- What was refused or dropped.
 SELECT source, reason, count(*) AS lines FROM rejects GROUP BY source, reason ORDER BY lines DESC, source, reason;
