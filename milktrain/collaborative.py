@@ -8,6 +8,7 @@ Shapes: U users, V items, D width.
 """
 
 import time
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -27,7 +28,7 @@ from milktrain.training import Generators
 from schemas import __version__, durable, fingerprint, locks, plugins
 from schemas.contracts import Part
 from schemas.errors import DataError
-from schemas.reporting import Reporter
+from schemas.reporting import Progress, Reporter
 
 BACKBONES = "milktrain.backbones"
 FOLDER = "backbones"
@@ -115,7 +116,7 @@ def learn(
     order = torch.randperm(len(train), generator=generators.triples)
     n_held = max(1, int(len(train) * HELD_OUT))
     held, kept = train[order[:n_held]], train[order[n_held:].sort().values]
-    task = _Task(name, items, n_users, n_items, device or torch.device("cpu"), reporter)
+    task = _Task(name, items, n_users, n_items, device or torch.device("cpu"), _Named(reporter, f"learn {name} vectors that models start from"))
     _, tried = _trained(task, kept, validation=Validation(held, items, masked=kept), config=config)
     # One look, at the end, whose answer is not used: the state of that epoch is kept whatever it is.
     as_long = config.model_copy(update={"max_epochs": tried.best_epoch, "evaluate_every": tried.best_epoch})
@@ -200,3 +201,19 @@ def _read(file: Path, whole: str) -> Collaborative | None:
 
 def _digest(tensors: dict[str, Tensor]) -> str:
     return fingerprint.of_value([fingerprint.of_bytes(tensors[name].numpy().tobytes()) for name in sorted(tensors)])
+
+
+class _Named:
+    """A reporter whose labels say what is learned before any model is trained.
+
+    Args:
+        reporter: is told.
+        name: stands for every label.
+    """
+
+    def __init__(self, reporter: Reporter, name: str) -> None:
+        self._reporter, self._name = reporter, name
+
+    def progress(self, label: str, *, total: int | None, unit: str) -> AbstractContextManager[Progress]:
+        """A task under the other name."""
+        return self._reporter.progress(f"{self._name} ({label})", total=total, unit=unit)

@@ -95,9 +95,11 @@ def load(preset: str = "default", *, model: str = MILK, file: Path | None = None
     mine = (_from_file(file) if file else {}) | {name: _typed(value) for name, value in (changes or {}).items()}
     if "preset" in mine:
         raise BadValue("preset is no setting to change: name the preset to start from with --preset.")
-    if idle := sorted(set(mine) & model_settings.OF_MILK) if model != MILK else []:
-        raise BadValue(f"{model} has no {', '.join(idle)}: only milk knows such a thing. Leave it out, or train milk.")
-    return checked(tomllib.loads(text) | {"preset": preset} | model_settings.usual(model) | mine, model=model)
+    idle = sorted(set(mine) & model_settings.idle(model))
+    wrong = [f"{name}: {model} has no use for it" for name in idle]
+    whole = tomllib.loads(text) | {"preset": preset} | model_settings.usual(model) | {name: mine[name] for name in mine if name not in idle}
+    _refuse(wrong + problems(whole, model=model), model)
+    return checked(whole, model=model)
 
 
 def checked(settings: Mapping[str, object], *, model: str = MILK) -> TrainConfig:
@@ -106,9 +108,14 @@ def checked(settings: Mapping[str, object], *, model: str = MILK) -> TrainConfig
     Raises:
         BadValue: listing every setting that is unknown, absent or out of range.
     """
-    if wrong := problems(settings, model=model):
-        raise BadValue(f"The settings cannot be used: {'; '.join(wrong)}. See docs/method.md, docs/training.md, `python cli.py models`.")
+    _refuse(problems(settings, model=model), model)
     return TrainConfig(**_fitted(_own_apart(settings, model)))
+
+
+def _refuse(wrong: list[str], model: str) -> None:
+    if wrong:
+        where = "docs/method.md and docs/training.md have them all" if model == MILK else f"`python cli.py models {model}` shows what it has"
+        raise BadValue(f"The settings cannot be used: {'; '.join(wrong)}. {where}.")
 
 
 def problems(settings: Mapping[str, object], *, model: str = MILK) -> list[str]:

@@ -3,6 +3,7 @@
 A model's file may have
 
     class Settings(ModelSettings)   each field with a default, a range and a description; no name that `TrainConfig` has
+    IDLE: frozenset                 names of settings that all models share and this one has no use for; they are refused when named
     USUAL: dict                     what the publication uses for settings that all models share, laid over every preset
     SPACE: dict                     what a search varies when nobody says what, as `sweeping.space` reads it from TOML
 
@@ -48,6 +49,24 @@ def of(model: str) -> type[ModelSettings]:
     found = getattr(plugins.load(MODELS, model), "Settings", ModelSettings)
     assert issubclass(found, ModelSettings), f"Settings of {model} are none"
     return found
+
+
+def idle(model: str) -> frozenset[str]:
+    """Settings that a model has no use for: those of milk alone, and what its own file says."""
+    own: frozenset[str] = getattr(plugins.load(MODELS, model), "IDLE", frozenset())
+    return own if model == MILK else own | OF_MILK
+
+
+def told(model: str, config: Mapping[str, object]) -> dict[str, object]:
+    """Settings of a run's record as people ask for them: a model's own beside the others, and none that milk alone has a use for beside another.
+
+    Args:
+        model: as the record says; it need not be known here.
+        config: what the record says of settings.
+    """
+    own = config.get("of_model")
+    apart = {"of_model"} | (set() if model == MILK else OF_MILK)
+    return {name: value for name, value in config.items() if name not in apart} | (dict(own) if isinstance(own, Mapping) else {})
 
 
 def usual(model: str) -> dict[str, Value]:

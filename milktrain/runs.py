@@ -24,6 +24,7 @@ from typing import Any
 
 import polars as pl
 
+from milktrain import model_settings
 from schemas import durable, fingerprint, locks
 from schemas.errors import DataError
 
@@ -157,7 +158,7 @@ def _row(manifest: Path) -> dict[str, object]:
     try:
         run = json.loads(manifest.read_text(encoding="utf-8"))
         row = {name: run.get(name) for name in IDENTITY} | {"run_id": manifest.parent.name}  # by which its files are found
-        settings = dict(run.get("config", {}))
+        settings = model_settings.told(str(run.get("model")), dict(run.get("config", {})))
         row["configuration"] = configuration(run)
         row |= {name: _cell(value) for name, value in settings.items() if name not in row}
         for part, metrics in run["metrics"].items():

@@ -42,7 +42,7 @@ class BprMf(nn.Module):
     def losses(self, batch: Batch, *, generator: np.random.Generator) -> Losses:  # noqa: ARG002 - nothing is drawn in a step
         """BPR on one batch."""
         users, items = self.vectors()
-        u, i, j = users[batch.users], items[batch.positives], items[batch.negatives]
+        u, i, j = (layers.rows_of(table, ids) for table, ids in ((users, batch.users), (items, batch.positives), (items, batch.negatives)))
         bpr = losses.bpr((u * (i - j)).sum(dim=1, keepdim=True)).mean()
         norm = layers.mean_square_length(self.users(batch.users), self.items(batch.positives), self.items(batch.negatives))  # before any propagation
         return Losses(bpr + self.reg * norm, {"bpr": bpr.detach(), "regularisation": norm.detach()})

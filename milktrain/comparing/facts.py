@@ -13,6 +13,7 @@ from typing import Annotated
 
 import msgspec
 
+from milktrain import model_settings
 from milktrain.runs import MANIFEST, configuration
 from schemas import fingerprint
 from schemas.contracts import Part
@@ -98,7 +99,8 @@ def of(manifest: Mapping[str, object], *, folder: Path) -> Facts:
     if bad := [name for means in told.metrics.values() for name, value in means.items() if not math.isfinite(value)]:
         raise DataError(f"{folder / MANIFEST} says that {bad[0][:60]} is no finite number. Train the run again, or leave it out.")
     try:
-        settings, named = flat({name: value for name, value in told.config.items() if name != "seed"}), configuration(manifest)
+        of_run = model_settings.told(told.model, told.config)
+        settings, named = flat({name: value for name, value in of_run.items() if name != "seed"}), configuration(manifest)
     except (RecursionError, ValueError) as error:
         raise DataError(f"{folder / MANIFEST} is not the record of a finished run: its settings have no bottom. Leave it out.") from error
     settings |= {"modalities": told.modalities, "device": told.device, "profile": told.profile}

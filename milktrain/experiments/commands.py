@@ -119,6 +119,7 @@ def _tell(console: Console, carried: "Carried", files: list[Path]) -> None:
 
     for title, frame in (*tables.beside(carried), *tables.by_missing(carried)):
         console.table(frame, title=title)
+    console.table(tables.times(carried), title="finished runs, and what they took; shared processors take longer")
     if carried.searched:
         console.table(tables.searches(carried).drop("splits"), title="what searches on validation chose")
     for line in tables.remarks(carried):

@@ -23,6 +23,8 @@ from milktrain.experiments.plan import lines
 from schemas.contracts import Part
 
 PLACES = 4
+#: Metrics in a table for a terminal, which is not as wide as a page.
+METRICS_BESIDE = 2
 PRINTED = "{label} (published)"
 #: What a comparison finds strange of runs that nobody planned, and is the plan here.
 BY_DESIGN = " has other training seeds on some splits than on others."
@@ -58,11 +60,25 @@ def beside(carried: Carried) -> list[tuple[str, pl.DataFrame]]:
         lost = f"lost in per cent from {loss.before} to " if loss else ""
         for name, frame in (("", results.means(carried)), (lost, results.losses(carried))):
             mine = frame.filter(pl.col("store") == source.store.name)
-            found += [
-                (_title(carried, source, name + setting), _side_by_side(carried, source, mine.filter(pl.col("setting") == setting)))
-                for setting in mine["setting"].unique(maintain_order=True)
-            ]
+            for setting in mine["setting"].unique(maintain_order=True):
+                whole, title = mine.filter(pl.col("setting") == setting), _title(carried, source, name + setting)
+                metrics = list(whole["metric"].unique(maintain_order=True))
+                some = [metrics[first : first + METRICS_BESIDE] for first in range(0, len(metrics), METRICS_BESIDE)]
+                found += [(title, _side_by_side(carried, source, whole.filter(pl.col("metric").is_in(each)))) for each in some]
     return found
+
+
+def times(carried: Carried) -> pl.DataFrame:
+    """A row a store, setting and row of the plan: finished runs, and the mean of their seconds in all and an epoch."""
+    rows: list[dict[str, object]] = []
+    for source in carried.experiment.sources:
+        for setting in carried.experiment.plan.settings:
+            for line in lines(carried.experiment.plan):
+                mine = results.finished(carried, source, setting, line.name)
+                taken = {"s a run": [each.seconds for each in mine.values()], "s an epoch": [each.seconds_per_epoch for each in mine.values()]}
+                told = {name: _seconds(seconds) for name, seconds in taken.items()}
+                rows.append({"store": source.store.name, "setting": setting, "": line.name, "runs": len(mine)} | told)
+    return pl.DataFrame(rows)
 
 
 def searches(carried: Carried) -> pl.DataFrame:
@@ -134,9 +150,7 @@ def _side_by_side(carried: Carried, source: Source, frame: pl.DataFrame) -> pl.D
             row[metric] = "" if found is None else _cell(found["mean"], found["sd"])
             if any(known == metric for _, known in theirs):
                 row[f"{metric} published"] = _cell(theirs.get((name, metric)), None)
-        mine = results.finished(carried, source, setting, name) if name in names else {}
-        times = {"s a run": [each.seconds for each in mine.values()], "s an epoch": [each.seconds_per_epoch for each in mine.values()]}
-        rows.append(row | {"runs": str(len(mine)) if name in names else ""} | {told: _seconds(taken) for told, taken in times.items()})
+        rows.append(row)
     return pl.DataFrame(rows)
 
 

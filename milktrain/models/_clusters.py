@@ -29,11 +29,14 @@ def centroids(content: Tensor, *, count: int, generator: torch.Generator) -> Ten
     """
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
+    from threadpoolctl import threadpool_limits
 
     seed = int(torch.randint(2**31, (), generator=generator))
     with warnings.catch_warnings():  # fewer different rows than clusters: what to do then is said above
         warnings.filterwarnings("ignore", category=ConvergenceWarning)
-        found = KMeans(min(count, len(content)), n_init=1, random_state=seed).fit(content.cpu().numpy()).cluster_centers_
+        # One thread: several add up their parts in the order in which they finish.
+        with threadpool_limits(limits=1):
+            found = KMeans(min(count, len(content)), n_init=1, random_state=seed).fit(content.cpu().numpy()).cluster_centers_
     centres = torch.from_numpy(found).to(content)
     has_some = torch.bincount(nearest(content, centres), minlength=len(centres)) > 0
     return torch.where(has_some[:, None], centres, centres[has_some][0])

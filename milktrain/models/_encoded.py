@@ -42,7 +42,7 @@ class EncodedItems(nn.Module):
     def places(self, items: Tensor) -> Tensor:
         """(C,) items in the users' space, (C, D)."""
         is_new = self.items.rows(items) < 0
-        return torch.where(is_new[:, None], self.encode(items), self.items.look_up(self.ids.weight, items))
+        return torch.where(is_new[:, None], layers.in_parts(self.encode, items), self.items.look_up(self.ids.weight, items))
 
     def encode(self, items: Tensor) -> Tensor:
         """(N,) items by their content alone, (N, D)."""

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from milktrain.models import _layers as layers
+
 #: Rows compared at a time: 2048 x 16384 cosines are 128 MB.
 CHUNK, CHUNK_FAR = 2048, 16_384
 
@@ -107,9 +109,9 @@ def weighed(content: Tensor, far: Tensor) -> Edges:
         far: (W, K) int64.
     """
     unit = F.normalize(content, dim=1)
-    cosines = torch.stack([(unit * unit[column]).sum(dim=1) for column in far.T], dim=1).clamp(min=0)
+    cosines = torch.stack([(unit * layers.rows_of(unit, column)).sum(dim=1) for column in far.T], dim=1).clamp(min=0)
     degrees = cosines.sum(dim=1)
-    return Edges(far, _scaled(cosines, degrees, degrees[far]))
+    return Edges(far, _scaled(cosines, degrees, layers.rows_of(degrees[:, None], far).squeeze(-1)))
 
 
 def to_new(new: Rows, rows: Rows, graph: Graph, *, k: int) -> Edges:

@@ -4,11 +4,17 @@ Nothing here draws from torch's global generator, so that a run is what its seed
 Shapes: V items, W training items, D width.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from milktrain.recommender import Content
+
+#: Candidates whose content is joined at a time: 4096-wide content of as many items takes 64 MB.
+ITEMS_PER_PART = 4096
 
 
 def linear(n_in: int, n_out: int, *, generator: torch.Generator, bias: bool = True) -> nn.Linear:
@@ -80,7 +86,20 @@ class TrainingItems:
             (..., D).
         """
         rows = self.rows(items)
-        return table[rows.clamp(min=0)] * (rows >= 0).to(table.dtype)[..., None]
+        return rows_of(table, rows.clamp(min=0)) * (rows >= 0).to(table.dtype)[..., None]
+
+
+def rows_of(table: Tensor, rows: Tensor) -> Tensor:
+    """Rows (...) of a table (W, D), as (..., D).
+
+    With `table[rows]` several threads would add gradients of one row in whatever order they come to them, and sums depend on it.
+    """
+    return F.embedding(rows, table)
+
+
+def in_parts(place: Callable[[Tensor], Tensor], items: Tensor) -> Tensor:
+    """What a function makes of (C,) items, some thousand at a time, so that the content of all of them is never side by side at once."""
+    return torch.cat([place(part) for part in torch.split(items, ITEMS_PER_PART)])
 
 
 def mean_square_length(*rows: Tensor) -> Tensor:

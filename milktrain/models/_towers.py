@@ -15,6 +15,8 @@ from milktrain.recommender import Collaborative
 
 STD = 0.01
 MOMENTUM = 0.9
+#: A column that hardly differs is left near 0.
+LEAST_STD = 1e-6
 
 
 class Tower(nn.Module):
@@ -46,6 +48,21 @@ class Tower(nn.Module):
             x = torch.tanh(normalised(layer(x), learning=self.training))
         found: Tensor = self.out(x)
         return found
+
+
+def standardised(vectors: Tensor, *, most: float) -> Tensor:
+    """Each column to mean 0 and deviation 1 over the rows that are not zeros, and no number further from 0 than `most`.
+
+    Args:
+        vectors: (N, H); rows of zeros stay.
+        most: greatest absolute value.
+    """
+    known = vectors.ne(0).any(dim=1)
+    found = torch.zeros_like(vectors)
+    if bool(known.any()):
+        rows = vectors[known]
+        found[known] = ((rows - rows.mean(dim=0)) / rows.std(dim=0, unbiased=False).clamp(min=LEAST_STD)).clamp(-most, most)
+    return found
 
 
 class KnownItems(nn.Module):

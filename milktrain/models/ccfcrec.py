@@ -99,7 +99,7 @@ class Ccfcrec(EncodedItems):
         items: numbers those that have an id.
         known: what users have in training.
         dim: D.
-        reg: weight of the mean over the batch of squared lengths.
+        reg: weight of the sum over the batch of squared lengths; all losses are sums, their parts in the log are means.
         own: the rest.
         generator: draws the initial weights.
     """

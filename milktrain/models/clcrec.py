@@ -40,6 +40,7 @@ class Settings(ModelSettings):
     hidden: Annotated[int, Field(ge=1, le=65_536)] = Field(default=256, description="width of the encoder's inner layer")
 
 
+IDLE = frozenset({"negatives"})
 USUAL = {"learning_rate": 1e-3, "batch_size": 256, "reg": 1e-3}
 SPACE = {
     "content_weight": {"low": 0.5, "high": 0.9},

@@ -1,14 +1,15 @@
 """DropoutNet: towers learn to give the scores of collaborative vectors, also where the vectors are taken away and content alone is left.
 
-Source: Volkovs et al. 2017, "DropoutNet: addressing cold start in recommender systems". An item's tower sees its collaborative vector and
-its content, a user's tower the user's collaborative vector; their inner product is to be that of the collaborative vectors, in squared
-error. In each step the vectors of half of the items, and independently of half of the users, are zeros. A new item has zeros for a vector and
-keeps its content. Half of the weight lies on each user's best items by collaborative score, half on random ones.
-Departures: users have no content here. The publication draws 2,500 best and 2,500 random items a user and takes them a hundred pairs at
-a time, each with towers run anew; here a step takes users and random items, runs each tower once a row, and all of their pairs count, so
-that what is taken away is so for all pairs of a row in the step: the expected loss is the same, and a pair costs a thousandth. Users and items
-without a training interaction, whose vectors say nothing, are not learned from. Linear layers before a normalisation have no bias, which
-it would take away.
+Source: Volkovs et al. 2017, "DropoutNet: addressing cold start in recommender systems". An item's tower sees its collaborative vector and its
+content, a user's tower the user's collaborative vector; their inner product is to be that of the collaborative vectors, in squared error. In each
+step the vectors of half of the items, and independently of half of the users, are zeros. A new item has zeros for a vector and keeps its content.
+Half of the weight lies on each user's best items by collaborative score, half on random ones.
+Departures: users have no content here. The publication draws 2,500 best and 2,500 random items a user and takes them a hundred pairs at a time,
+each with towers run anew; here a step takes users and random items, runs each tower once a row, and all of their pairs count, so that what is
+taken away is so for all pairs of a row in the step: the expected loss is nearly the same (a user with more of the best in a step weighs more in
+it), and a pair costs a thousandth. The publication standardises what towers see, and divides the rate by 10 every 50 steps; here vectors are as
+they were learned, and the rate stays. `batch_size` is of users. Users and items without a training interaction, whose vectors say nothing, are
+not learned from. Linear layers before a normalisation have no bias, which it would take away.
 Shapes: B users, N items of a step, U users, H width of collaborative vectors, D width of scores.
 """
 
@@ -29,6 +30,7 @@ from milktrain.recommender import Batch, Batches, Collaborative, Content, Losses
 Share = Annotated[float, Field(ge=0, le=1)]
 Width = Annotated[int, Field(ge=1, le=65_536)]
 
+IDLE = frozenset({"negatives"})
 USUAL = {"learning_rate": 5e-3, "batch_size": 256, "dim": 200, "reg": 0.0}
 SPACE = {
     "learning_rate": {"low": 1e-3, "high": 2e-2, "log": True},
@@ -38,6 +40,8 @@ SPACE = {
 }
 #: Users whose scores of all items are looked at together, and candidates that go through the tower together.
 ROWS_PER_CHUNK = 1024
+#: Scores computed at a time when looking for the best: 16 MB.
+CELLS = 2**22
 
 
 class Settings(CollaborativeSettings):
@@ -101,12 +105,13 @@ class DropoutNet(nn.Module):
     def losses(self, batch: Batch, *, generator: np.random.Generator) -> Losses:
         """Squared error of all pairs of the step, half of the weight on each user's best."""
         u, v = self.users[batch.users], self.items.of(batch.positives)
-        target = u @ v.T  # (B, N), of the vectors as they are
+        with torch.autocast(u.device.type, enabled=False):  # thresholds are compared with targets to the last digit
+            target, least = u @ v.T, self._thresholds_of(batch.users)  # (B, N) of the vectors as they are, (B,)
         u = _without(u, self.users_without_vector, generator=generator)
         v = _without(v, self.items_without_vector, generator=generator)
         found = self.of_users(u) @ self.of_items(torch.cat([v, self.content.of(batch.positives)], dim=1)).T
         error = (found - target).square()
-        best = target >= self._thresholds_of(batch.users)[:, None]
+        best = target >= least[:, None]
         everywhere, at_best = error.mean(), (error * best).sum() / best.sum().clamp(min=1)
         total = 0.5 * everywhere + 0.5 * at_best + self.reg * towers.squared_weights(self)
         return Losses(total, {"error": everywhere.detach(), "error_at_best": at_best.detach()})
@@ -126,7 +131,7 @@ class DropoutNet(nn.Module):
         if self._thresholds is None:
             table = self.items.of(self.items.ids())
             last = min(self.best_items, len(table))
-            parts = (part @ table.T for part in torch.split(self.users, ROWS_PER_CHUNK))
+            parts = (part @ table.T for part in torch.split(self.users, max(1, CELLS // len(table))))
             self._thresholds = torch.cat([scores.topk(last, dim=1, sorted=False).values.amin(dim=1) for scores in parts])  # (U,)
         return self._thresholds[users]
 

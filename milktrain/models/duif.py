@@ -55,8 +55,7 @@ class Duif(nn.Module):
 
     def places(self, items: Tensor) -> Tensor:
         """(C,) items in the users' space, (C, D)."""
-        found: Tensor = self.to_users(self.content.of(items))
-        return found
+        return layers.in_parts(lambda part: self.to_users(self.content.of(part)), items)
 
 
 def build(task: Task, config: TrainConfig, *, generator: torch.Generator) -> Duif:

@@ -175,6 +175,9 @@ class Gar(nn.Module):
 
     def places(self, items: Tensor) -> Tensor:
         """(C,) items to (C, D): training items by their own vectors, new ones by made vectors."""
+        return layers.in_parts(self._placed, items)
+
+    def _placed(self, items: Tensor) -> Tensor:
         is_new = (self.training_items.rows(items) < 0)[:, None]
         vectors = torch.where(is_new, self.maker(self.content.of(items)), self._vectors(items))
         found: Tensor = self.discriminator.of_items(vectors)

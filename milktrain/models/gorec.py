@@ -29,6 +29,7 @@ from milktrain.recommender import Batch, Batches, Collaborative, Content, Losses
 
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
+IDLE = frozenset({"negatives", "reg"})
 USUAL = {"learning_rate": 1e-3, "batch_size": 256}
 SPACE = {
     "uniformity_weight": {"low": 1e-4, "high": 10.0, "log": True},
@@ -99,7 +100,10 @@ class GoRec(nn.Module):
         self.uniformity_weight, self.divergence_weight, self.content_dropout = uniformity_weight, divergence_weight, content_dropout
         of_training = self.content.of(self.training_items.ids).cpu()  # (W, F)
         of_items = vectors.items[self.training_items.ids.cpu()]
-        centres = clusters.centroids(of_training, count=n_clusters, generator=generator)
+        if bool(of_items.any()):
+            centres = clusters.centroids(of_training, count=n_clusters, generator=generator)
+        else:  # a finished run is opened: its state has the centres
+            centres = torch.zeros(min(n_clusters, len(of_training)), of_training.shape[1])
         self.register_buffer("users", vectors.users.clone())  # (U, H)
         self.register_buffer("items", of_items)  # (W, H)
         self.register_buffer("centres", centres)  # (K, F)

@@ -1,14 +1,15 @@
 """Heater: a mixture of experts makes an item's vector from its content, and takes the place of the collaborative vector for half of the items.
 
 Source: Zhu et al. 2020, "Recommendation for new users and new items via randomized training and mixture-of-experts transformation". Every expert
-is a layer of its own; a gate of the same content weighs them, c = tanh(sum over k of gate_k tanh(expert_k(content))). In a step c stands in for the
-vectors of half of the items, and is drawn to the vectors of all of them. Users' and items' vectors go through a tower each; their inner
-product is to be 1 for interactions and 0 for 5 negatives each, in squared error. A new item is what the tower makes of c.
-Departures: users have no content here, and always show their vector. Rows of one item in a step share what is drawn for it, so that each item goes
-through the experts once a step. The publication adds up the distances of the 1,024 rows of its step, at a weight of 1e-4; here it is their mean,
-at 1,024 times the weight, whatever the size of a step; and the learning rate, .005 there, is six times that for steps of six times the rows. A
-training item that nobody interacted with is in no loss, and ranked as a new one. Linear layers before a normalisation have no bias, which
-it would take away.
+is a layer of its own; a gate of the same content weighs them, c = tanh(sum over k of gate_k tanh(expert_k(content))). In a step c stands in for
+the vectors of half of the items, and is drawn to the vectors of all of them. Vectors are standardised by column first, and cut. Users' and items'
+go through a tower each; their inner product is to be 1 for interactions and 0 for 5 negatives each, in squared error. A new item is what the
+tower makes of c.
+Departures: users have no content here, and always show their vector. Rows of one item in a step share what is drawn for it, so that each item
+goes through the experts once a step. The publication adds up the distances of the 1,024 rows of its step, at a weight of 1e-4; here it is their
+mean, at 1,024 times the weight, whatever the size of a step; and the learning rate, .005 there, is six times that for steps of six times the
+rows. A training item that nobody interacted with is in no loss, and ranked as a new one. Linear layers before a normalisation have no bias, which
+it would take away; it sees each item of a step once, however often that occurs. Experts and gate start as torch's layers do.
 Shapes: B positives, R = 6 B rows, N distinct items of a step, U users, K experts, H width of collaborative vectors, D width of scores.
 """
 
@@ -25,8 +26,9 @@ from milktrain.config import TrainConfig
 from milktrain.model_settings import CollaborativeSettings
 from milktrain.models import _layers as layers
 from milktrain.models import _towers as towers
-from milktrain.recommender import Batch, Batches, Losses, Ranker, Task
+from milktrain.recommender import Batch, Batches, Collaborative, Losses, Ranker, Task
 
+IDLE = frozenset({"negatives"})
 #: An epoch has six times the rows of other models', so validation is looked at more often.
 USUAL = {"learning_rate": 3e-2, "batch_size": 1024, "dim": 200, "reg": 1e-4, "evaluate_every": 5, "patience": 10}
 SPACE = {
@@ -35,6 +37,8 @@ SPACE = {
     "items_by_content": {"low": 0.3, "high": 1.0},
     "backbone": {"choices": ["bpr-mf", "lightgcn"]},
 }
+#: How far from 0 standardised vectors may be; made ones, which stand in for items', are between -1 and 1.
+MOST_OF_USERS, MOST_OF_ITEMS = 5.0, 1.0
 #: The learning rate is multiplied by DECAY every DECAY_EVERY epochs.
 DECAY, DECAY_EVERY = 0.8, 10
 #: Candidates that go through the experts together.
@@ -103,7 +107,8 @@ class Heater(nn.Module):
         self.closeness, self.items_by_content, self.negatives_each, self.reg = closeness, items_by_content, negatives_each, reg
         self._n_items = len(content.is_train)
         width = vectors.users.shape[1]
-        self.register_buffer("users", vectors.users.clone())  # (U, H)
+        vectors = Collaborative(towers.standardised(vectors.users, most=MOST_OF_USERS), towers.standardised(vectors.items, most=MOST_OF_ITEMS))
+        self.register_buffer("users", vectors.users)  # (U, H)
         self.items = towers.KnownItems(vectors, layers.TrainingItems(content.is_train))
         self.experts = Experts(self.content.width, width, n_experts=n_experts, generator=generator)
         self.of_users = towers.Tower(width, [hidden_width], dim, generator=generator)
@@ -135,7 +140,7 @@ class Heater(nn.Module):
         known, made = self.items.of(items), self.experts(self.content.of(items))  # (N, H) each
         by_content = layers.chosen_rows(len(items), self.items_by_content, generator=generator, device=items.device)
         z = self.of_items(torch.where(by_content[:, None], made, known))
-        scores = (self.of_users(self.users[users])[of_user] * z[of_item]).sum(dim=1)  # (R,)
+        scores = (layers.rows_of(self.of_users(self.users[users]), of_user) * layers.rows_of(z, of_item)).sum(dim=1)  # (R,)
         truth = torch.zeros_like(scores).index_fill_(0, torch.arange(len(batch.positives), device=scores.device), 1.0)
         error = (scores - truth).square().mean()
         distance = ((made - known).square().sum(dim=1) * counts).sum() / len(rows)

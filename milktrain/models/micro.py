@@ -18,7 +18,8 @@ Departures:
 - Initial vectors have the variance of Xavier's, and are normally distributed.
 - The learning rate is 5e-3 instead of 5e-4: with that, validation of a split of the short-video data stood at chance after 28 epochs; with this, at
   three times chance after 10.
-The map learns from the first step of an epoch alone, as in the published code: in the others the graph is a constant.
+The map learns from the first step of an epoch alone, as in the published code: in the others the graph is a constant, and the map stays
+where it is, whereas the moments of the published optimizer may go on to move it.
 Shapes: B triples, R different items in them, U users, V items, W training items, M modalities, D width, K edges.
 """
 
@@ -127,7 +128,7 @@ class Micro(nn.Module):
         fused = self.fuse(seen)
         users, ids = self._walked()
         placed = self._training.look_up(ids, items) + F.normalize(fused, dim=1)
-        u, i, j = users[batch.users], *placed[where].chunk(2)  # (B, D)
+        u, i, j = layers.rows_of(users, batch.users), *layers.rows_of(placed, where).chunk(2)  # (B, D)
         bpr = losses.bpr((u * (i - j)).sum(dim=1, keepdim=True)).mean()
         chosen = torch.unique(where[: len(batch.positives)])
         contrast = torch.stack([infonce(z, fused[chosen], temperature=self._temperature) for z in seen[chosen].unbind(1)]).sum()

@@ -92,8 +92,7 @@ class Mtpr(nn.Module):
 
     def places(self, items: Tensor) -> Tensor:
         """(C,) items in the space that users are mapped to, (C, d)."""
-        found: Tensor = self.of_items(self._representation(self.items.look_up(self.ids.weight, items), items))
-        return found
+        return layers.in_parts(lambda part: self.of_items(self._representation(self.items.look_up(self.ids.weight, part), part)), items)
 
     def _representation(self, ids: Tensor, items: Tensor) -> Tensor:
         return torch.cat([ids, self.of_content(self.content.of(items))], dim=1)

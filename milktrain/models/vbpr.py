@@ -65,11 +65,12 @@ class Vbpr(nn.Module):
 
     def places(self, items: Tensor) -> Tensor:
         """(C,) items in the users' space, (C, D): id, zero for a new one, beside mapped content."""
-        return torch.cat([self.items.look_up(self.ids.weight, items), self.to_users(self.content.of(items))], dim=1)
+        content = layers.in_parts(lambda part: self.to_users(self.content.of(part)), items)
+        return torch.cat([self.items.look_up(self.ids.weight, items), content], dim=1)
 
     def _biases(self, items: Tensor) -> Tensor:
-        found: Tensor = self.items.look_up(self.biases.weight, items) + self.to_bias(self.content.of(items))
-        return found.squeeze(1)
+        content = layers.in_parts(lambda part: self.to_bias(self.content.of(part)), items)
+        return (self.items.look_up(self.biases.weight, items) + content).squeeze(1)
 
     def _parts(self, items: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Ids (B, D / 2), biases (B, 1), and what content gives (B, D - D / 2 + 1)."""

@@ -11,6 +11,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from milktrain import model_settings
 from milktrain.comparing import facts, labelled
 from milktrain.comparing.facts import Facts
 from schemas import fingerprint
@@ -93,7 +94,7 @@ def read(folders: Iterable[Path], *, labels: Mapping[str, str] | None = None) ->
             run = facts.of(record, folder=folder)
             config = record["config"]
             assert isinstance(config, dict)  # as facts.of has seen
-            known.append((run, dict(_flat(config)), record))
+            known.append((run, dict(_flat(model_settings.told(run.model, config))), record))
         except (DataError, RecursionError) as error:  # of groups in groups without end
             left_out.append(f"{folder.name} is left out: {in_place(error, folder)}")
     given = labels or {}

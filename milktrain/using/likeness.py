@@ -68,7 +68,10 @@ def similar(trained: Trained, item: str, *, k: int = 10, among: Among = Among.AL
     asking.check_k(k)
     model, data = trained.catalogue.model, trained.catalogue.data
     if not isinstance(model, Placing):
-        raise DataError(f"{trained.name} is of {trained.record.model}, which puts items nowhere, so that none is near another. Name a run of milk.")
+        raise DataError(
+            f"{trained.name} is of {trained.record.model}, which puts items nowhere, so that none is near another. "
+            "Name a run of a model that does, as milk."
+        )
     asked = asking.index_of(item, data.item_keys, what="item")
     if not bool(data.available[asked].any()):
         raise DataError(f"{item!r} has none of {', '.join(data.modalities)} in split {data.split.name!r}, so the model knows nothing of it.")

@@ -100,7 +100,10 @@ def check(trained: Trained, user: str) -> None:
     """
     asking.index_of(user, trained.catalogue.data.user_keys, what="user")
     if not isinstance(trained.catalogue.model, Placing):
-        raise DataError(f"{trained.name} is of {trained.record.model}, which knows nothing of items but their numbers. Name a run of milk.")
+        raise DataError(
+            f"{trained.name} is of {trained.record.model}, which knows nothing of items but their numbers. "
+            "Name a run of a model that knows content, as milk does."
+        )
 
 
 def beside(data: Bundle, new: NewItems) -> Bundle:
