@@ -169,7 +169,7 @@ def test_a_run_keeps_its_groups_and_the_whole_is_what_it_recorded(path, run):
 def test_the_questions_of_the_page_are_answered(path, run):
     by_missing, by_activity = (_ask(path, text) for text in re.findall(r"^```sql\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL))
     found = runs.read_groups(run.folder).filter(part="test", by="n_missing")
-    assert by_missing.select("missing", "users", "recall_20").rows() == found.select("group", "n_users", "recall@20").rows()
+    assert by_missing.select("n_missing", "users", "recall_20").rows() == found.select("group", "n_users", "recall@20").rows()
     assert by_activity["users"].sum() == run.manifest["n_users"]["test"]
 
 
