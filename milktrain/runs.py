@@ -158,7 +158,8 @@ def _row(manifest: Path) -> dict[str, object]:
     try:
         run = json.loads(manifest.read_text(encoding="utf-8"))
         row = {name: run.get(name) for name in IDENTITY} | {"run_id": manifest.parent.name}  # by which its files are found
-        settings = model_settings.told(str(run.get("model")), dict(run.get("config", {})))
+        told = model_settings.told(str(run.get("model")), dict(run.get("config", {})))
+        settings = (dict.fromkeys(sorted(model_settings.OF_MILK)) if told else {}) | told  # so that a question can name them among other models' runs
         row["configuration"] = configuration(run)
         row |= {name: _cell(value) for name, value in settings.items() if name not in row}
         for part, metrics in run["metrics"].items():

@@ -166,3 +166,14 @@ def test_runs_are_listed_by_a_column_the_greatest_first(folder):
     assert [(row[0], row[-1]) for row in rows if row and row[0] in ("a", "b", "c")] == [("a", "50.0000"), ("b", "50.0000"), ("c", "7.0000")]
     result = CliRunner().invoke(cli.app, ["runs", "--runs", str(folder), "--sort", "test_ndgc_20"])
     assert (result.exit_code, "Did you mean 'test_ndcg_20'" in result.stderr) == (2, True)
+
+
+def test_a_run_has_the_settings_of_its_model_and_none_of_another(tmp_path):
+    for model, own in (("milk", {}), ("clcrec", {"temperature": 0.2})):
+        (tmp_path / model).mkdir()
+        config = {"beta": 50.0, "lam": 0.5, "reg": 1e-4, "of_model": own}
+        (tmp_path / model / "run.json").write_text(json.dumps({"model": model, "config": config, "metrics": {"test": {"recall@20": 0.1}}}))
+    found = {row["model"]: row for row in runs.frame(tmp_path).iter_rows(named=True)}
+    assert [found[model]["beta"] for model in ("milk", "clcrec")] == [50.0, None]
+    assert [found[model]["temperature"] for model in ("milk", "clcrec")] == [None, 0.2]
+    assert "of_model" not in found["milk"]
