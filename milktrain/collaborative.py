@@ -75,7 +75,7 @@ def of_run(data: Bundle, *, config: TrainConfig, folder: Path, reporter: Reporte
         device: where they are learned; the processor when None.
 
     Raises:
-        MilkError: as `loop.fit`; or if another process learns the same.
+        MilkError: as `loop.fit`; or if a file that is there is damaged. Where another process learns the same, it is waited for.
     """
     if "backbone" not in config.of_model:
         return None
