@@ -54,7 +54,7 @@ def train(
     store_path: Path, *, split: str, config: TrainConfig, runs_folder: Path, reporter: Reporter, model: str = "milk",
     modalities: Sequence[Modality] | None = None, device: str = "cpu", profile: Profile = Profile.MILK, eval_memory: int = ranking.MEMORY,
     parts: Sequence[Part] = JUDGED, again: bool = True, watch: events.Watch | None = None, tensorboard: bool = False,
-    save_every_s: float = SAVE_EVERY_S,
+    save_every_s: float = SAVE_EVERY_S, backbones_folder: Path | None = None,
 ) -> Run:  # fmt: skip
     """Train and judge one model on one split, and write its run folder.
 
@@ -74,6 +74,7 @@ def train(
         watch: is given each row of the log as it is made; of a run that goes on, those from before at first.
         tensorboard: whether the log is written as curves too, see `events`.
         save_every_s: seconds between two states of training on disk, from which a killed run goes on.
+        backbones_folder: where collaborative vectors are kept for whoever asks for the same; None keeps them in `runs_folder`.
 
     Raises:
         MilkError: see `bundle.read`, `loop.fit`; or if another process trains this run.
@@ -92,7 +93,8 @@ def train(
             return Run(folder.name, folder, False, finished, reused=True)
         unfinished = checkpoint.Unfinished(runs.unfinished(folder), run=str(known["fingerprint"]))
         around = Surroundings(where, unfinished, save_every_s, events.everyone(watch, curves))
-        learned = collaborative.of_run(data, config=config, folder=runs_folder / collaborative.FOLDER, reporter=reporter, device=where)
+        kept = backbones_folder or runs_folder / collaborative.FOLDER
+        learned = collaborative.of_run(data, config=config, folder=kept, reporter=reporter, device=where)
         scorer, how = _trained(data, model=model, config=config, learned=learned, reporter=reporter, around=around, memory=eval_memory)
         lies = where if isinstance(scorer, nn.Module) else ranking.PROCESSOR
         judged = {part: _judged(scorer, data, part, profile=profile, config=config, memory=eval_memory, device=lies) for part in parts}

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from milktrain import bundle, config, devices, manifest, metrics, model_settings, recipe, runs
+from milktrain import bundle, collaborative, config, devices, manifest, metrics, model_settings, recipe, runs
 from milktrain.config import TrainConfig
 from milktrain.loop import SAVE_EVERY_S
 from milktrain.sweeping import records, settings_file, suggesting
@@ -95,7 +95,7 @@ def sweep(
         store_path: the store.
         plan: what is searched.
         n_trials: how many there shall be in all.
-        sweeps_folder: gets a folder named after the plan; the same plan goes on there.
+        sweeps_folder: gets a folder named after the plan, where the same plan goes on; and one of collaborative vectors that all sweeps share.
         reporter: is told the trials.
         save_every_s: as of `recipe.train`.
 
@@ -206,6 +206,7 @@ def _try(
             run = recipe.train(
                 store_path, split=split, config=with_settings(plan, settings), model=plan.model, modalities=plan.modalities, device=plan.device,
                 runs_folder=folder / records.RUNS, reporter=Silent(), parts=(Part.VAL,), again=False, watch=watch, save_every_s=save_every_s,
+                backbones_folder=folder.parent / collaborative.FOLDER,  # other trials and other sweeps start from the same
             )  # fmt: skip
             done.append(_on_split(run, split, plan.metric))
         except (_Pruned, TrainingDiverged) as error:

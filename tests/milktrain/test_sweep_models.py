@@ -45,3 +45,13 @@ def test_a_sweep_varies_what_the_model_alone_knows_and_its_best_file_is_what_tra
     standing = study.standing(path, plan=plan, sweeps_folder=tmp_path / "sweeps")
     assert standing.trials == found.trials
     assert {file: file.read_bytes() for file in found.folder.rglob("*") if file.is_file()} == before
+
+
+def test_what_trials_of_all_sweeps_start_from_is_learned_once(tmp_path):
+    path, sweeps = small_sweeps.store(tmp_path), tmp_path / "sweeps"
+    for model in ("gorec", "dropoutnet"):
+        base = config.load(model=model, changes=QUICK | {"backbone": "bpr-mf", "backbone_width": "8"})
+        tables = {"learning_rate": {"low": 1e-3, "high": 1e-1, "log": True}}
+        plan = study.Plan(["ftmt-0"], space.read(tables, told="It", base=base, model=model), base, model=model)
+        study.sweep(path, plan=plan, n_trials=2, sweeps_folder=sweeps, reporter=small_sweeps.Silent())
+    assert [file.parent for file in sweeps.rglob("bpr-mf-*.safetensors")] == [sweeps / "backbones"]
