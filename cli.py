@@ -120,20 +120,21 @@ class _Bar:
 
 
 class _RefusingGroup(typer.core.TyperGroup):
-    """Turns this project's errors, and those of the file system, into one line on stderr and an exit code."""
+    """Turns this project's errors, those of the file system, and Ctrl-C into one line on stderr and an exit code."""
 
     def invoke(self, ctx: "Context") -> object:
         try:
             return super().invoke(ctx)
         except MilkError as error:
-            message, code = str(error), error.exit_code
+            message, code = f"Error: {error}", error.exit_code
         except BrokenPipeError:
             raise
         except OSError as error:
-            message, code = f"{error.strerror or error}: {error.filename or 'the disk'}. Look at space and permissions, then run this again.", 1
+            what = f"{error.strerror or error}: {error.filename or 'the disk'}"
+            message, code = f"Error: {what}. Look at space and permissions, then run this again.", 1
         except KeyboardInterrupt:
             message, code = "Stopped. Nothing is half-written: run the same command again.", INTERRUPTED
-        Terminal(stderr=True, soft_wrap=True, highlight=False, markup=False).print(f"Error: {message}")
+        Terminal(stderr=True, soft_wrap=True, highlight=False, markup=False).print(message)
         raise typer.Exit(code)
 
 
