@@ -13,6 +13,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
+from milktrain.recommender import warm
 from schemas import availability as availability_of
 from schemas import feature_sets, fingerprint, queries
 from schemas.contracts import FeatureSet, Modality, Part, Setting
@@ -80,6 +81,11 @@ class Bundle:
         flags = torch.zeros(self.n_items, dtype=torch.bool)
         flags[self.items[Part.TRAIN]] = True
         return flags
+
+    @property
+    def warm_items(self) -> Tensor:
+        """(W,) training items that somebody interacted with, ascending: those that models learn of, see `recommender.warm`."""
+        return warm(self.is_train, self.pairs[Part.TRAIN]).nonzero().squeeze(1)
 
     @property
     def new_items(self) -> Tensor:

@@ -81,7 +81,7 @@ def of_run(data: Bundle, *, config: TrainConfig, folder: Path, reporter: Reporte
         return None
     name, width = str(config.of_model["backbone"]), int(config.of_model["backbone_width"])
     train = data.pairs[Part.TRAIN]
-    items, how = data.items[Part.TRAIN], training_of(name, width=width, seed=config.seed)
+    items, how = data.warm_items, training_of(name, width=width, seed=config.seed)
     kind = device.type if device else "cpu"
     shape = [data.n_users, data.n_items, HELD_OUT, name, how.model_dump(mode="json"), __version__, kind]
     whole = fingerprint.of_value([shape, *(fingerprint.of_bytes(ids.numpy().tobytes()) for ids in (train, items))])
@@ -105,7 +105,7 @@ def learn(
     Args:
         name: of the backbone.
         train: (n, 2) int64 user, item.
-        items: (W,) training items, of which negatives and candidates are.
+        items: (W,) training items that somebody has, of which negatives and candidates are.
         n_users: U.
         n_items: V.
         config: `dim` is the width; and how to train.

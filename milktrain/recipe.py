@@ -151,9 +151,9 @@ def content_of(data: Bundle, config: TrainConfig) -> Content:
 
 
 def negative_candidates(data: Bundle, config: TrainConfig) -> torch.Tensor:
-    """(C,) item ids that negatives are drawn from: training items, or all items of the split as the authors' code does."""
+    """(C,) item ids that negatives are drawn from: training items that somebody has, or all items of the split as the authors' code does."""
     if config.negatives == "train":
-        return data.items[Part.TRAIN]
+        return data.warm_items
     return torch.cat(list(data.items.values())).sort().values
 
 

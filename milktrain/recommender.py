@@ -66,6 +66,19 @@ class Task:
     collaborative: Collaborative | None = None
 
 
+def warm(is_train: Tensor, train: Tensor) -> Tensor:
+    """Which items models learn of: training items that somebody interacted with. All others are as new ones, and known by their content alone.
+
+    Args:
+        is_train: (V,) bool.
+        train: (n, 2) int64 user, item.
+
+    Returns:
+        (V,) bool.
+    """
+    return torch.zeros_like(is_train).index_fill_(0, train[:, 1].to(is_train.device), True) & is_train
+
+
 @dataclass(frozen=True, slots=True)
 class Losses:
     """What one step minimises.

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from milktrain import config, listing, loop, optimizers, sampling
 from milktrain.model_settings import MODELS
-from milktrain.recommender import Batches, Collaborative, Content, EpochWise, OwnBatches, Task
+from milktrain.recommender import Batches, Collaborative, Content, EpochWise, OwnBatches, Task, warm
 from milktrain.training import Generators
 from schemas import plugins
 
@@ -85,7 +85,8 @@ def batches(model: nn.Module, given: Task, chosen: config.TrainConfig, generator
     """The batches of an epoch, the model's own or triples with negatives among training items."""
     if isinstance(model, OwnBatches):
         return model.batches(batch_size=chosen.batch_size, generator=generator)
-    sampler = sampling.negatives(given.train, candidates=given.content.is_train.nonzero().squeeze(1), n_items=N_ITEMS)
+    candidates = warm(given.content.is_train, given.train).nonzero().squeeze(1)
+    sampler = sampling.negatives(given.train, candidates=candidates, n_items=N_ITEMS)
     return Batches(-(-len(given.train) // chosen.batch_size), sampling.epoch(given.train, sampler, batch_size=chosen.batch_size, generator=generator))
 
 

@@ -1,7 +1,7 @@
 """Parts that models share: layers whose weights come from a generator, content as one matrix, tables of training items, draws for a step.
 
 Nothing here draws from torch's global generator, so that a run is what its seed says, and goes on to the same end after an interruption.
-Shapes: V items, W training items, D width.
+Shapes: V items, W training items that somebody interacted with, D width.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from milktrain.recommender import Content
+from milktrain.recommender import Content, warm
 
 #: Candidates whose content is joined at a time: 4096-wide content of as many items takes 64 MB.
 ITEMS_PER_PART = 4096
@@ -64,16 +64,19 @@ class Joined:
 class TrainingItems:
     """Numbers training items from 0 on, for tables that have a row for each of them and none for new ones.
 
-    So a state does not depend on how many new items there are, and nothing can be learned of one.
+    So a state does not depend on how many new items there are, and nothing can be learned of one. A training item that nobody interacted
+    with, as splits that came with their dataset may have, is a new one here, see `recommender.warm`.
 
     Args:
         is_train: (V,) bool.
+        train: (n, 2) int64 user, item.
     """
 
-    def __init__(self, is_train: Tensor) -> None:
-        self.ids = is_train.nonzero().squeeze(1)  # (W,)
+    def __init__(self, is_train: Tensor, train: Tensor) -> None:
+        numbered = warm(is_train, train)
+        self.ids = numbered.nonzero().squeeze(1)  # (W,)
         self.count = len(self.ids)
-        self._row = torch.where(is_train, is_train.long().cumsum(0) - 1, -1)  # (V,)
+        self._row = torch.where(numbered, numbered.long().cumsum(0) - 1, -1)  # (V,)
 
     def rows(self, items: Tensor) -> Tensor:
         """Row of each item in such a table; -1 for a new item."""

@@ -81,9 +81,12 @@ class KnownItems(nn.Module):
         self.register_buffer("table", vectors.items[training_items.ids.to(vectors.items.device)].clone())  # (W, H)
 
     def ids(self) -> Tensor:
-        """(K,) the items that have a vector, ascending: training items that somebody interacted with."""
-        has = self.table.ne(0).any(dim=1)
-        return self._training_items.ids.to(has.device)[has]
+        """(W,) the items that have a vector, ascending."""
+        return self._training_items.ids.to(self.table.device)
+
+    def has(self, items: Tensor) -> Tensor:
+        """(N,) bool, whether an item has a vector."""
+        return self._training_items.rows(items) >= 0
 
     def of(self, items: Tensor) -> Tensor:
         """(N, H), zeros for items without."""

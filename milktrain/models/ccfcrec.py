@@ -192,7 +192,7 @@ def _mean(values: Tensor, counted: Tensor) -> Tensor:
 
 def build(task: Task, config: TrainConfig, *, generator: torch.Generator) -> Ccfcrec:
     """CCFCRec for a task."""
-    items = layers.TrainingItems(task.content.is_train)
+    items = layers.TrainingItems(task.content.is_train, task.train)
     known = Histories(task.train, items, n_users=task.n_users, device=task.content.is_train.device)
     return Ccfcrec(
         layers.Joined(task.content), items, known, dim=config.dim, reg=config.reg, own=Settings.model_validate(config.of_model), generator=generator

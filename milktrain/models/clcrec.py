@@ -116,7 +116,7 @@ def _unit(x: Tensor) -> Tensor:
 
 def build(task: Task, config: TrainConfig, *, generator: torch.Generator) -> Clcrec:
     """CLCRec for a task."""
-    items = layers.TrainingItems(task.content.is_train)
+    items = layers.TrainingItems(task.content.is_train, task.train)
     known = Histories(task.train, items, n_users=task.n_users, device=task.content.is_train.device)
     own = Settings.model_validate(config.of_model)
     return Clcrec(layers.Joined(task.content), items, known, dim=config.dim, reg=config.reg, own=own, generator=generator)

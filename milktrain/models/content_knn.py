@@ -49,7 +49,7 @@ class ContentKnn:
         in_memory = Content(tuple(matrix.cpu() for matrix in content.features), content.available.cpu(), content.is_train.cpu())
         self.own = own
         self.content = layers.Joined(in_memory)
-        self.items = layers.TrainingItems(in_memory.is_train)
+        self.items = layers.TrainingItems(in_memory.is_train, train)
         self.known = Histories(train.cpu(), self.items, n_users=n_users, device=torch.device("cpu"))
 
     def ranker(self, items: Tensor) -> Ranker:

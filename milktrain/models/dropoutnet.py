@@ -62,6 +62,7 @@ class DropoutNet(nn.Module):
 
     Args:
         content: of all items.
+        items: numbers those that have a vector.
         vectors: collaborative ones; kept in the state, never moved.
         hidden: widths of the hidden layers of both towers.
         dim: D.
@@ -76,8 +77,8 @@ class DropoutNet(nn.Module):
     users: Tensor
 
     def __init__(
-        self, content: Content, vectors: Collaborative, *, hidden: Sequence[int], dim: int, items_per_step: int, best_items: int,
-        items_without_vector: float, users_without_vector: float, reg: float, generator: torch.Generator,
+        self, content: Content, items: layers.TrainingItems, vectors: Collaborative, *, hidden: Sequence[int], dim: int, items_per_step: int,
+        best_items: int, items_without_vector: float, users_without_vector: float, reg: float, generator: torch.Generator,
     ) -> None:  # fmt: skip
         super().__init__()
         self.content, self.reg = layers.Joined(content), reg
@@ -85,7 +86,7 @@ class DropoutNet(nn.Module):
         self.items_without_vector, self.users_without_vector = items_without_vector, users_without_vector
         width = vectors.users.shape[1]
         self.register_buffer("users", vectors.users.clone())  # (U, H)
-        self.items = towers.KnownItems(vectors, layers.TrainingItems(content.is_train))
+        self.items = towers.KnownItems(vectors, items)
         self.of_users = towers.Tower(width, hidden, dim, generator=generator)
         self.of_items = towers.Tower(width + self.content.width, hidden, dim, generator=generator)
         self._thresholds: Tensor | None = None
@@ -146,8 +147,9 @@ def build(task: Task, config: TrainConfig, *, generator: torch.Generator) -> Dro
     """DropoutNet for a task."""
     own = Settings.model_validate(config.of_model)
     assert task.collaborative is not None, "the settings name a backbone"
+    items = layers.TrainingItems(task.content.is_train, task.train)
     return DropoutNet(
-        task.content, task.collaborative, hidden=(own.first_width, own.second_width), dim=config.dim, items_per_step=own.items_per_step,
+        task.content, items, task.collaborative, hidden=(own.first_width, own.second_width), dim=config.dim, items_per_step=own.items_per_step,
         best_items=own.best_items, items_without_vector=own.items_without_vector, users_without_vector=own.users_without_vector, reg=config.reg,
         generator=generator,
     )  # fmt: skip

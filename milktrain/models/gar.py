@@ -225,6 +225,6 @@ def build(task: Task, config: TrainConfig, *, generator: torch.Generator) -> Gar
         for biased in (True, False)
     )
     return Gar(
-        content, layers.TrainingItems(task.content.is_train), task.collaborative, maker, Discriminator(of_users, of_items),
+        content, layers.TrainingItems(task.content.is_train, task.train), task.collaborative, maker, Discriminator(of_users, of_items),
         closeness=own.closeness, negative_weight=own.negative_weight, reg=config.reg,
     )  # fmt: skip

@@ -77,6 +77,7 @@ class GoRec(nn.Module):
 
     Args:
         content: of all items.
+        training_items: rows of the table of items.
         vectors: collaborative ones; kept in the state, never moved.
         dim: D.
         n_clusters: K, or W where that is less.
@@ -92,11 +93,11 @@ class GoRec(nn.Module):
     cluster_means: Tensor
 
     def __init__(
-        self, content: Content, vectors: Collaborative, *, dim: int, n_clusters: int, uniformity_weight: float, divergence_weight: float,
-        content_dropout: float, generator: torch.Generator,
+        self, content: Content, training_items: layers.TrainingItems, vectors: Collaborative, *, dim: int, n_clusters: int,
+        uniformity_weight: float, divergence_weight: float, content_dropout: float, generator: torch.Generator,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.content, self.training_items = layers.Joined(content), layers.TrainingItems(content.is_train)
+        self.content, self.training_items = layers.Joined(content), training_items
         self.uniformity_weight, self.divergence_weight, self.content_dropout = uniformity_weight, divergence_weight, content_dropout
         of_training = self.content.of(self.training_items.ids).cpu()  # (W, F)
         of_items = vectors.items[self.training_items.ids.cpu()]
@@ -192,7 +193,8 @@ def build(task: Task, config: TrainConfig, *, generator: torch.Generator) -> GoR
     """GoRec for a task."""
     own = Settings.model_validate(config.of_model)
     assert task.collaborative is not None, "the settings name a backbone"
+    training_items = layers.TrainingItems(task.content.is_train, task.train)
     return GoRec(
-        task.content, task.collaborative, dim=config.dim, n_clusters=own.n_clusters, uniformity_weight=own.uniformity_weight,
+        task.content, training_items, task.collaborative, dim=config.dim, n_clusters=own.n_clusters, uniformity_weight=own.uniformity_weight,
         divergence_weight=own.divergence_weight, content_dropout=own.content_dropout, generator=generator,
     )  # fmt: skip

@@ -109,7 +109,7 @@ class Heater(nn.Module):
         width = vectors.users.shape[1]
         vectors = Collaborative(towers.standardised(vectors.users, most=MOST_OF_USERS), towers.standardised(vectors.items, most=MOST_OF_ITEMS))
         self.register_buffer("users", vectors.users)  # (U, H)
-        self.items = towers.KnownItems(vectors, layers.TrainingItems(content.is_train))
+        self.items = towers.KnownItems(vectors, layers.TrainingItems(content.is_train, task.train))
         self.experts = Experts(self.content.width, width, n_experts=n_experts, generator=generator)
         self.of_users = towers.Tower(width, [hidden_width], dim, generator=generator)
         self.of_items = towers.Tower(width, [hidden_width], dim, generator=generator)
@@ -157,9 +157,8 @@ class Heater(nn.Module):
         return torch.cat([self._placed(part) for part in torch.split(items, ITEMS_PER_CHUNK)])
 
     def _placed(self, items: Tensor) -> Tensor:
-        known = self.items.of(items)
-        is_known = known.ne(0).any(dim=1, keepdim=True)
-        found: Tensor = self.of_items(torch.where(is_known, known, self.experts(self.content.of(items))))
+        is_known = self.items.has(items)[:, None]
+        found: Tensor = self.of_items(torch.where(is_known, self.items.of(items), self.experts(self.content.of(items))))
         return found
 
     def _to_draw_from(self) -> tuple[Tensor, sampling.Negatives]:

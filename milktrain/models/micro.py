@@ -92,7 +92,7 @@ class Micro(nn.Module):
         temperature: float, propagations: int, reg: float, generator: torch.Generator,
     ) -> None:  # fmt: skip
         super().__init__()
-        self._content, self._training = content, layers.TrainingItems(content.is_train)
+        self._content, self._training = content, layers.TrainingItems(content.is_train, train)
         self._k, self._raw_share, self._propagations = graph_neighbours, raw_share, propagations
         self._contrast, self._temperature, self._reg = contrast, temperature, reg
         self.users = layers.xavier(n_users, dim, generator=generator)

@@ -115,5 +115,5 @@ def _map(n_in: int, n_out: int, *, generator: torch.Generator) -> nn.Linear:
 def build(task: Task, config: TrainConfig, *, generator: torch.Generator) -> Mtpr:
     """MTPR for a task."""
     own = Settings.model_validate(config.of_model)
-    content, items = layers.Joined(task.content), layers.TrainingItems(task.content.is_train)
+    content, items = layers.Joined(task.content), layers.TrainingItems(task.content.is_train, task.train)
     return Mtpr(content, items, n_users=task.n_users, dim=config.dim, reg=config.reg, map_decay=own.map_decay, generator=generator)

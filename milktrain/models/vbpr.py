@@ -87,5 +87,5 @@ class Vbpr(nn.Module):
 
 def build(task: Task, config: TrainConfig, *, generator: torch.Generator) -> Vbpr:
     """VBPR for a task."""
-    content, items = layers.Joined(task.content), layers.TrainingItems(task.content.is_train)
+    content, items = layers.Joined(task.content), layers.TrainingItems(task.content.is_train, task.train)
     return Vbpr(content, items, n_users=task.n_users, dim=config.dim, reg=config.reg, generator=generator)

@@ -102,6 +102,24 @@ def test_content_of_new_items_is_in_no_loss(name):
     assert all(torch.equal(states[0][label], states[1][label]) for label in states[0])
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_training_item_that_nobody_interacted_with_is_as_a_new_one(name):
+    """Planted, as splits that came with their dataset may have it: whether it is called a training item changes no number of anything."""
+    given, idle = small_tasks.task(name), 7
+    kept = given.train[given.train[:, 1] != idle]
+    assert len(kept) < len(given.train)
+    vectors = given.collaborative and Collaborative(given.collaborative.users, given.collaborative.items.index_fill(0, torch.tensor([idle]), 0.0))
+    given = replace(given, train=kept, collaborative=vectors)
+    is_train = given.content.is_train.index_fill(0, torch.tensor([idle]), False)
+    new = replace(given, content=replace(given.content, is_train=is_train))
+    one, other = _scorer(name, given), _scorer(name, new)
+    assert torch.equal(small_tasks.scores(one), small_tasks.scores(other))
+    if name in LEARNING:
+        states = one.state_dict(), other.state_dict()
+        assert states[0].keys() == states[1].keys()
+        assert all(torch.equal(states[0][label], states[1][label]) for label in states[0])
+
+
 @pytest.mark.parametrize("name", LEARNING)
 def test_nothing_is_drawn_from_global_generators(name):
     given, found = small_tasks.task(name), []

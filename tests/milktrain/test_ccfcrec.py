@@ -19,7 +19,7 @@ IS_TRAIN = torch.arange(7) < 5
 
 
 def _known(train=TRAIN):
-    return Histories(train, TrainingItems(IS_TRAIN), n_users=3, device=torch.device("cpu"))
+    return Histories(train, TrainingItems(IS_TRAIN, train), n_users=3, device=torch.device("cpu"))
 
 
 def test_what_occurs_with_an_item_is_another_item_of_one_of_its_users():
@@ -31,7 +31,7 @@ def test_what_occurs_with_an_item_is_another_item_of_one_of_its_users():
 
 
 def test_where_nothing_occurs_with_anything_nothing_is_there():
-    _, there = CoOccurring(_known(torch.tensor([[0, 0], [1, 2]]))).draw(torch.tensor([0, 2]), 3, generator=np.random.default_rng(0))
+    _, there = CoOccurring(_known(torch.tensor([[0, 0], [1, 2]]))).draw(torch.tensor([0, 1]), 3, generator=np.random.default_rng(0))
     assert not there.any()
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from milkprep import splits
-from milktrain import bundle, collaborative, config
+from milktrain import bundle, collaborative, config, recipe
 from milktrain.backbones import bpr_mf, lightgcn
 from schemas import durable
 from schemas.contracts import Part, Setting
@@ -77,6 +77,19 @@ def test_nothing_of_validation_test_or_content_changes_a_number(data, tmp_path):
     assert not other.reused
     assert torch.equal(clean.vectors.users, other.vectors.users)
     assert torch.equal(clean.vectors.items, other.vectors.items)
+
+
+def test_a_training_item_that_nobody_interacted_with_is_in_nothing_that_is_learned(data, tmp_path):
+    idle = int(data.items[Part.TRAIN][3])
+    kept = data.pairs[Part.TRAIN][data.pairs[Part.TRAIN][:, 1] != idle]
+    with_it = replace(data, pairs=data.pairs | {Part.TRAIN: kept})
+    without = replace(with_it, items=data.items | {Part.TRAIN: with_it.warm_items})
+    assert with_it.warm_items.tolist() == [item for item in data.items[Part.TRAIN].tolist() if item != idle]
+    assert recipe.negative_candidates(with_it, config.load()).tolist() == with_it.warm_items.tolist()
+    found, other = _of_run(with_it, tmp_path), _of_run(without, tmp_path / "other")
+    assert found.fingerprint == other.fingerprint
+    assert torch.equal(found.vectors.users, other.vectors.users)
+    assert not found.vectors.items[idle].any()
 
 
 def test_vectors_are_found_again_by_what_they_were_learned_from_and_how(data, tmp_path):

@@ -19,7 +19,8 @@ def _task(*, seed=0):
     features = torch.randn(N_ITEMS, 4, generator=random), torch.randn(N_ITEMS, 3, generator=random)
     content = Content(features, torch.ones(N_ITEMS, 2, dtype=torch.bool), torch.arange(N_ITEMS) < N_TRAIN)
     items = torch.randn(N_ITEMS, 2, generator=random) * content.is_train[:, None]
-    return Task(content, N_USERS, torch.tensor([[0, 0]]), Collaborative(torch.randn(N_USERS, 2, generator=random), items))
+    train = torch.tensor([[0, item] for item in range(N_TRAIN)])
+    return Task(content, N_USERS, train, Collaborative(torch.randn(N_USERS, 2, generator=random), items))
 
 
 def _model(task=None, **changes):

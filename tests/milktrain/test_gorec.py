@@ -21,7 +21,7 @@ IS_TRAIN = torch.arange(8) < 6
 
 def _task(vectors=VECTORS):
     content = Content((CONTENT[:, :1].clone(), CONTENT[:, 1:].clone()), torch.ones(8, 2, dtype=torch.bool), IS_TRAIN)
-    return Task(content, N_USERS, torch.tensor([[0, 0]]), Collaborative(torch.eye(3), vectors))
+    return Task(content, N_USERS, torch.tensor([[0, item] for item in range(6)]), Collaborative(torch.eye(3), vectors))
 
 
 def _model(task=None, **changes):

@@ -15,7 +15,7 @@ TRAIN = torch.tensor([[1, 5], [0, 3], [1, 0], [3, 2], [1, 3]])
 
 @pytest.fixture
 def known():
-    return Histories(TRAIN, TrainingItems(IS_TRAIN), n_users=4, device=torch.device("cpu"))
+    return Histories(TRAIN, TrainingItems(IS_TRAIN, TRAIN), n_users=4, device=torch.device("cpu"))
 
 
 def test_interactions_come_by_user_in_the_order_the_users_are_asked_for(known):
