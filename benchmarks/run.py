@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-BENCHMARKS = ("epoch", "models", "evaluation", "scale", "pull", "k_core", "fetch_media", "item_means", "extract", "extract_memory")
+BENCHMARKS = ("epoch", "models", "evaluation", "scale", "bootstrap", "pull", "k_core", "fetch_media", "item_means", "extract", "extract_memory")
 
 if __name__ == "__main__":
     for name in BENCHMARKS:

@@ -38,6 +38,15 @@ def test_the_benchmark_of_scale_counts_what_an_interaction_costs():
 
 
 @pytest.mark.usefixtures("_on_path")
+def test_the_bootstrap_benchmark_draws_what_the_plain_way_draws():
+    import bootstrap
+
+    found = bootstrap.measure(n_users=2_000, n_series=3, resamples=400, plain=400)
+    assert found["deviation_to_plain"] == pytest.approx(1, abs=0.15)
+    assert found["memory_mb"] > 0
+
+
+@pytest.mark.usefixtures("_on_path")
 def test_the_plain_epoch_learns_what_it_is_the_yardstick_of():
     import plain_epoch
 

@@ -115,3 +115,44 @@ def test_draws_do_not_depend_on_how_many_are_held_at_a_time(monkeypatch):
     whole = _drawn(values, resamples=100)
     monkeypatch.setattr(bootstrap, "CHUNK", 70)
     assert np.array_equal(_drawn(values, resamples=100), whole)
+
+
+def _plainly(series, *, resamples, seed):
+    """The same by the definition: users drawn one draw after the other, and averaged."""
+    generator = np.random.default_rng(seed)
+    draws = (series[generator.integers(len(series), size=len(series))] for _ in range(resamples))
+    return np.stack([np.nanmean(drawn, axis=0) for drawn in draws])
+
+
+@pytest.mark.parametrize("block", [7, 64, 1 << 15])
+def test_means_by_blocks_of_users_are_spread_as_those_of_users_drawn_plainly(monkeypatch, block):
+    monkeypatch.setattr(bootstrap, "BLOCK", block)
+    generator = np.random.default_rng(4)
+    series = np.stack([generator.exponential(size=200), (generator.random(200) < 0.1) * generator.random(200)], axis=1)
+    series[:40, 0] = np.nan  # a series that lacks users of the first blocks
+    ours, plain = _drawn(series, resamples=4000), _plainly(series, resamples=4000, seed=5)
+    for at in range(2):
+        assert stats.ks_2samp(ours[:, at], plain[:, at]).pvalue > 0.01
+        assert bootstrap.interval(ours[:, at]) == pytest.approx(bootstrap.interval(plain[:, at]), rel=0.02)
+    assert np.corrcoef(ours.T)[0, 1] == pytest.approx(np.corrcoef(plain.T)[0, 1], abs=0.06)
+
+
+def test_every_draw_has_as_many_users_as_there_are_however_they_are_blocked(monkeypatch):
+    monkeypatch.setattr(bootstrap, "BLOCK", 8)
+    numbers = np.arange(20.0)[:, None]
+    sums = _drawn(np.concatenate([numbers, np.ones((20, 1))], axis=1), resamples=50) * 20
+    assert sums[:, 0] == pytest.approx(np.round(sums[:, 0]))
+    assert sums[:, 1] == pytest.approx(np.full(50, 20.0))
+
+
+def test_draws_by_blocks_depend_neither_on_how_many_are_held_nor_on_the_series_beside(monkeypatch):
+    monkeypatch.setattr(bootstrap, "BLOCK", 8)
+    values = np.random.default_rng(6).normal(size=(30, 2))
+    whole = _drawn(values, resamples=60)
+    assert _drawn(values[:, :1], resamples=60)[:, 0] == pytest.approx(whole[:, 0])
+    monkeypatch.setattr(bootstrap, "CHUNK", 70)
+    assert _drawn(values, resamples=60) == pytest.approx(whole)
+
+
+def test_intervals_of_few_users_are_those_of_before():
+    assert _drawn([[0.1], [0.7], [0.2], [0.9]], resamples=3)[:, 0] == pytest.approx([0.5, 0.25, 0.525])
