@@ -132,6 +132,22 @@ def problems(settings: Mapping[str, object], *, model: str = MILK) -> list[str]:
     return found
 
 
+def shaping(config: TrainConfig, *, model: str) -> TrainConfig:
+    """Settings as far as they shape a run: those that make no difference to a model that learns nothing are as its preset has them.
+
+    So what differs in them alone is one run, not several that are the same.
+
+    Args:
+        config: the settings.
+        model: whose run.
+    """
+    idle = [name for name in TrainConfig.model_fields if not model_settings.shapes(name, model=model)]
+    if not idle:
+        return config
+    plain = load(config.preset, model=model)
+    return config.model_copy(update={name: getattr(plain, name) for name in idle})
+
+
 def value(config: TrainConfig, name: str) -> object:
     """A setting by name, whether all models have it or one."""
     return config.of_model[name] if name in config.of_model else getattr(config, name)

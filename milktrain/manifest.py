@@ -9,7 +9,7 @@ import torch
 from milktrain import protocol
 from milktrain.bundle import Bundle
 from milktrain.collaborative import Learned
-from milktrain.config import TrainConfig
+from milktrain.config import TrainConfig, shaping
 from milktrain.evaluation import Evaluation
 from milktrain.loop import Fit
 from milktrain.profiles import Profile
@@ -23,10 +23,11 @@ def identity(data: Bundle, *, model: str, config: TrainConfig, device: str = "cp
     Args:
         data: what it is trained on.
         model: name of the model.
-        config: all settings.
+        config: all settings; those that make no difference to the model make no other run, and are recorded as its preset has them.
         device: `cpu` or `cuda`; sums are in another order on a GPU, so that runs there are runs of their own.
         profile: how it is judged.
     """
+    settings = shaping(config, model=model).model_dump(mode="json")
     sets = {
         each.modality.value: {
             "encoder": each.identity.encoder,
@@ -38,13 +39,13 @@ def identity(data: Bundle, *, model: str, config: TrainConfig, device: str = "cp
     }
     judged_by = protocol.words(profile)
     elsewhere = [] if device == "cpu" else [device]
-    whole = fingerprint.of_value([model, config.model_dump(mode="json"), data.split.fingerprint, sets, judged_by, __version__, *elsewhere])
+    whole = fingerprint.of_value([model, settings, data.split.fingerprint, sets, judged_by, __version__, *elsewhere])
     return {
         "run_id": f"{data.split.name}-{model}-{config.preset}-{whole[:8]}",
         "fingerprint": whole,
         "model": model,
         "preset": config.preset,
-        "config": config.model_dump(mode="json"),
+        "config": settings,
         "split": data.split.name,
         "setting": data.split.setting.value,
         "split_seed": data.split.seed,

@@ -23,6 +23,15 @@ Value = bool | int | float | str
 
 #: Common settings that only milk has a use for; named for another model they are refused.
 OF_MILK = frozenset({"alpha", "environments", "without", "beta", "lam", "reduction", "unbiased", "alignment", "regularisation"})
+#: Models that learn nothing, and the common settings that shape them; of the others they accept any, and are the same whatever it is.
+#: They stand here and not in the models' files because lists of runs ask for them, and must not load torch for it.
+FLOORS: Mapping[str, frozenset[str]] = {
+    "content-knn": frozenset({"preprocessing", "pca_width", "imputation", "neighbours", "ridge"}),
+    "popularity": frozenset(),
+    "random-order": frozenset(),
+}
+#: What says how a run is named, repeated and judged, whatever its model.
+OF_EVERY_RUN = frozenset({"preset", "seed", "cutoffs", "of_model"})
 #: Ways to do without a modality that are part of milk, not of what it is given.
 OWN_STANDINS = frozenset({"token", "average_present"})
 
@@ -57,8 +66,22 @@ def idle(model: str) -> frozenset[str]:
     return own if model == MILK else own | OF_MILK
 
 
+def shapes(name: str, *, model: str) -> bool:
+    """Whether a setting that all models share shapes the runs of one; of a model that learns nothing most do not.
+
+    Args:
+        name: of the setting.
+        model: as a record says; it need not be known here.
+
+    Example:
+        >>> shapes("learning_rate", model="popularity"), shapes("learning_rate", model="milk")
+        (False, True)
+    """
+    return model not in FLOORS or name in FLOORS[model] | OF_EVERY_RUN
+
+
 def told(model: str, config: Mapping[str, object]) -> dict[str, object]:
-    """Settings of a run's record as people ask for them: a model's own beside the others, and none that milk alone has a use for beside another.
+    """Settings of a run's record as people ask for them: a model's own beside the others, and none that it is the same without.
 
     Args:
         model: as the record says; it need not be known here.
@@ -66,7 +89,8 @@ def told(model: str, config: Mapping[str, object]) -> dict[str, object]:
     """
     own = config.get("of_model")
     apart = {"of_model"} | (set() if model == MILK else OF_MILK)
-    return {name: value for name, value in config.items() if name not in apart} | (dict(own) if isinstance(own, Mapping) else {})
+    common = {name: value for name, value in config.items() if name not in apart and shapes(name, model=model)}
+    return common | (dict(own) if isinstance(own, Mapping) else {})
 
 
 def usual(model: str) -> dict[str, Value]:

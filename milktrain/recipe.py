@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from milktrain import bundle, checkpoint, collaborative, content, devices, events, groups, manifest, protocol, ranking, runs, sampling
+from milktrain import config as settings
 from milktrain.bundle import Bundle
 from milktrain.collaborative import Learned
 from milktrain.config import TrainConfig
@@ -83,6 +84,7 @@ def train(
     plugins.check_known(model, plugins.names(MODELS), what="model")
     ranking.check_memory(eval_memory)
     where = devices.choose(device, precision=config.precision)
+    config = settings.shaping(config, model=model)
     data = bundle.read(store_path, split=split, modalities=modalities)
     known = manifest.identity(data, model=model, config=config, device=where.type, profile=profile) | {"store": store_path.name}
     folder = runs_folder / str(known["run_id"])

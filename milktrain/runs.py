@@ -150,7 +150,9 @@ def configuration(record: Mapping[str, Any]) -> str:
     Args:
         record: what `run.json` says.
     """
-    repeated = [dict(record.get("config", {})) | {"seed": None}, *(record.get(name) for name in ("model", "modalities", "device", "profile"))]
+    model = str(record.get("model"))
+    settings = {name: value for name, value in dict(record.get("config", {})).items() if model_settings.shapes(name, model=model)}
+    repeated = [settings | {"seed": None}, *(record.get(name) for name in ("model", "modalities", "device", "profile"))]
     return fingerprint.of_value(repeated)[:8]
 
 
@@ -158,8 +160,10 @@ def _row(manifest: Path) -> dict[str, object]:
     try:
         run = json.loads(manifest.read_text(encoding="utf-8"))
         row = {name: run.get(name) for name in IDENTITY} | {"run_id": manifest.parent.name}  # by which its files are found
-        told = model_settings.told(str(run.get("model")), dict(run.get("config", {})))
-        settings = (dict.fromkeys(sorted(model_settings.OF_MILK)) if told else {}) | told  # so that a question can name them among other models' runs
+        config = dict(run.get("config", {}))
+        told = model_settings.told(str(run.get("model")), config)
+        # So that a question can name settings that this model has no use for.
+        settings = (dict.fromkeys([*sorted(model_settings.OF_MILK), *(name for name in config if name != "of_model")]) if told else {}) | told
         row["configuration"] = configuration(run)
         row |= {name: _cell(value) for name, value in settings.items() if name not in row}
         for part, metrics in run["metrics"].items():

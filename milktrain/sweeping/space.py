@@ -189,7 +189,7 @@ def _dimension(name: str, table: object, base: TrainConfig, problems: list[str],
 def _known(model: str) -> dict[str, FieldInfo]:
     """Settings that the model has, by name."""
     idle = {"of_model", *model_settings.idle(model)}
-    common = {name: each for name, each in TrainConfig.model_fields.items() if name not in idle}
+    common = {name: each for name, each in TrainConfig.model_fields.items() if name not in idle and model_settings.shapes(name, model=model)}
     return common | model_settings.of(model).model_fields
 
 

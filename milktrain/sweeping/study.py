@@ -175,7 +175,9 @@ def _describe(store_path: Path, plan: Plan) -> dict[str, object]:
     for split in plan.splits:
         data = bundle.read(store_path, split=split, modalities=plan.modalities)
         of[split] = manifest.identity(data, model=plan.model, config=plan.base, device=kind)["fingerprint"]
-    whole = fingerprint.of_value([plan.space.as_value(), plan.seed, plan.prune, of])
+    # What learns nothing is the same run whatever it is judged by, but not the same search.
+    unsaid = [] if config.shaping(plan.base, model=plan.model).stop_metric == plan.metric else [plan.metric]
+    whole = fingerprint.of_value([plan.space.as_value(), plan.seed, plan.prune, of, *unsaid])
     others = f"+{len(plan.splits) - 1}" if len(plan.splits) > 1 else ""
     return {
         "name": f"{plan.splits[0]}{others}-{plan.model}-{plan.base.preset}-{whole[:8]}",

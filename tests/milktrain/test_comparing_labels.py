@@ -65,9 +65,9 @@ def test_modalities_profiles_devices_and_vectors_make_labels_too(tmp_path):
 
 def test_labels_say_what_is_asked_for(tmp_path):
     run = write(tmp_path, METRIC, settings={"lam": 5.0})
-    write(tmp_path, METRIC, model="popularity")
-    assert labels(tmp_path, by=["model"]) == ["milk", "popularity"]
-    assert labels(tmp_path, by=["lam", "dim"]) == ["milk (lam=5, dim=64)", "popularity (dim=64)"]
+    write(tmp_path, METRIC, model="duif")
+    assert labels(tmp_path, by=["model"]) == ["duif", "milk"]
+    assert labels(tmp_path, by=["lam", "dim"]) == ["duif (dim=64)", "milk (lam=5, dim=64)"]
     of_run = run_folders.frame(tmp_path).filter(run_id=run.name)["configuration"].item()
     assert f"milk ({of_run})" in labels(tmp_path, by=["configuration"])
     with pytest.raises(UnknownName, match="Did you mean 'lam'"):
