@@ -138,6 +138,7 @@ def similar(
         return
     _show(console, found.items, title=f"items near {found.item}{f' ({found.title})' if found.title else ''} by {found.run}")
     console.say(f"{found.item} is placed by its {', '.join(found.used)}; {found.n_candidates} items were compared, by cosine in the run's space.")
+    _say_ties(console, found.n_tied, n_ranked=found.n_candidates, scores=found.items["cosine"].to_list(), what="cosine")
     _say_without(console, found.n_without)
 
 
@@ -201,6 +202,9 @@ def _tell_list(console: Console, found: "Recommendations", *, as_json: bool) -> 
     _show(console, found.items, title=f"{found.among} items for {found.user} by {found.run}")
     masked = f", {found.n_masked} that the user had in training are masked" if found.among is Among.ALL else ""
     console.say(f"{found.n_candidates} items were ranked{masked}.")
+    wider = f", or ask with --among {Among.ALL}" if found.among is Among.NEW else ""
+    instead = f"Name a run of a model that knows content, as milk{wider}." if found.n_training else ""
+    _say_ties(console, found.n_tied, n_ranked=found.n_candidates, scores=found.items["score"].to_list(), instead=instead)
     _say_without(console, found.n_without)
     _say_unknown_user(console, found.user, found.n_training)
 
@@ -211,6 +215,7 @@ def _tell_new(console: Console, found: "NewRecommendations", *, file: Path, as_j
         return
     scored = found.items.height - found.n_without
     _show(console, found.items.head(scored + SHOWN_REFUSALS), title=f"items of {file.name} for {found.user} by {found.run}")
+    _say_ties(console, found.n_tied, n_ranked=found.n_given - found.n_without, scores=found.items["score"].drop_nulls().to_list())
     console.say(f"above: the share of the catalogue's {found.n_compared} new items that score lower for {found.user}.")
     for line in found.refused[:SHOWN_REFUSALS]:
         console.say(f"{file.name} line {line.line} is no item: {line.reason}.")
@@ -225,6 +230,13 @@ def _tell_new(console: Console, found: "NewRecommendations", *, file: Path, as_j
 
 def _more(n: int) -> str:
     return f" {SHOWN_REFUSALS} of them are shown; --json has all." if n > SHOWN_REFUSALS else ""
+
+
+def _say_ties(console: Console, n_tied: int, *, n_ranked: int, scores: list[float], what: str = "score", instead: str = "") -> None:
+    from milktrain.using import ties
+
+    for line in ties.in_words(n_tied, n_ranked=n_ranked, scores=scores, what=what, instead=instead):
+        console.say(line)
 
 
 def _say_without(console: Console, n: int) -> None:

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from milktrain import topk
 from milktrain.recommender import Placing
-from milktrain.using import asking
+from milktrain.using import asking, ties
 from milktrain.using.among import Among
 from milktrain.using.recommending import LIST_OF_WORDS
 from milktrain.using.trained import Trained
@@ -37,6 +37,7 @@ class Similar:
         among: which items were looked at.
         n_candidates: of these, compared.
         n_without: left out, because they have no modality that the run uses.
+        n_tied: see `Recommendations`; by cosine.
         items: `rank`, `item` (key), `title`, `cosine` in the run's space, modalities that are `used`, `missing`, and `lost` (taken away by
             the split), and `part` of the split (`untouched` outside of it).
     """
@@ -48,6 +49,7 @@ class Similar:
     among: Among
     n_candidates: int
     n_without: int
+    n_tied: int
     items: pl.DataFrame
 
 
@@ -91,5 +93,6 @@ def similar(trained: Trained, item: str, *, k: int = 10, among: Among = Among.AL
     ]
     return Similar(
         trained.name, item, titles[asked], asking.used(asked, data), among, len(candidates), len(looked_at) - len(known),
+        ties.at_the_cut(cosines, cosines[best]),
         pl.DataFrame(rows, schema=SCHEMA, orient="row"),
     )  # fmt: skip

@@ -37,6 +37,7 @@ class NewRecommendations:
         n_without: of these, not scored, because they have no modality that the run uses.
         n_training: interactions of the user in training; at 0 the run knows nothing of them.
         n_compared: items of the catalogue that training did not see, which `above` compares with.
+        n_tied: see `Recommendations`; of the items in the file that are scored.
         items: `rank` (null for items that are not scored, which come last), `item` (key), `title`, `score`, the share of the catalogue's
             new items that score lower (`above`), modalities that are `used` and `missing`, the `reasons` for each missing one, and the
             part of the split that an item of this key has in the `catalogue`, else null, and whether the user `had` that one.
@@ -50,6 +51,7 @@ class NewRecommendations:
     n_without: int
     n_training: int
     n_compared: int
+    n_tied: int
     items: pl.DataFrame
     refused: Sequence[Refused]
     notes: Sequence[str]
@@ -76,7 +78,7 @@ def recommend_new(trained: Trained, user: str, new: NewItems, *, k: int = 10) ->
     ready = trained.with_new(new, beside)
     behind = torch.arange(n, n + len(new.keys))
     known = asking.with_something(behind, ready.data)
-    best, scores = best_for(who, known, ready, k=k) if len(known) else (known, torch.empty(0))
+    best, scores, n_tied = best_for(who, known, ready, k=k) if len(known) else (known, torch.empty(0), 0)
     others = scores_of(who, compared, trained.catalogue.scorer).sort().values if len(compared) else torch.empty(0)
     lower = torch.searchsorted(others, scores.contiguous()) / max(1, len(others))
     part_of = dict(zip(data.item_keys, asking.parts_of(data), strict=True))
@@ -86,7 +88,7 @@ def recommend_new(trained: Trained, user: str, new: NewItems, *, k: int = 10) ->
     unknown = behind[~torch.isin(behind, known)].tolist()
     rows += [_row(i - n, None, None, None, new=new, ready=ready.data, part_of=part_of, had=had) for i in unknown]
     return NewRecommendations(
-        trained.name, user, len(new.keys), len(unknown), len(asking.pairs_of(who, data, parts=[Part.TRAIN])), len(compared),
+        trained.name, user, len(new.keys), len(unknown), len(asking.pairs_of(who, data, parts=[Part.TRAIN])), len(compared), n_tied,
         pl.DataFrame(rows, schema=SCHEMA, orient="row"), new.refused, new.notes,
     )  # fmt: skip
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from milktrain import ranking, topk
 from milktrain.recommender import Placing, Scorer
-from milktrain.using import asking
+from milktrain.using import asking, ties
 from milktrain.using.among import Among
 from milktrain.using.trained import Ready, Trained
 from schemas.contracts import Part
@@ -37,6 +37,8 @@ class Recommendations:
         n_masked: left out, because the user had them in training.
         n_without: left out, because they have no modality that the run uses.
         n_training: interactions of the user in training; at 0 the run knows nothing of them.
+        n_tied: how many candidates have the score of the last in the list, where some of these are not in it or all candidates have the same,
+            so that which are listed, or all of their order, is chance; else 0.
         items: `rank`, `item` (key), `title`, `score`, modalities that are `used`, `missing`, and `lost` (taken away by the split),
             `part` of the split (`untouched` outside of it), and whether the user `had` it in validation or test.
     """
@@ -48,6 +50,7 @@ class Recommendations:
     n_masked: int
     n_without: int
     n_training: int
+    n_tied: int
     items: pl.DataFrame
 
 
@@ -75,14 +78,14 @@ def recommend(trained: Trained, user: str, *, k: int = 10, among: Among = Among.
     candidates = known[~torch.isin(known, had)]
     if not len(candidates):
         raise DataError(f"No item is left to recommend to {user!r} among {among} items. Ask with --among {Among.ALL}.")
-    best, scores = best_for(who, candidates, ready, k=k)
+    best, scores, n_tied = best_for(who, candidates, ready, k=k)
     return Recommendations(
-        trained.name, user, among, len(candidates), len(known) - len(candidates), len(looked_at) - len(known), len(had),
+        trained.name, user, among, len(candidates), len(known) - len(candidates), len(looked_at) - len(known), len(had), n_tied,
         _listed(best.tolist(), scores.tolist(), trained=trained, ready=ready, later=asking.pairs_of(who, data, parts=[Part.VAL, Part.TEST])),
     )  # fmt: skip
 
 
-def best_for(user: int, candidates: Tensor, ready: Ready, *, k: int) -> tuple[Tensor, Tensor]:
+def best_for(user: int, candidates: Tensor, ready: Ready, *, k: int) -> tuple[Tensor, Tensor, int]:
     """Ids and scores of the k best candidates, best first; equal scores in the order that evaluation breaks ties by.
 
     Args:
@@ -92,13 +95,13 @@ def best_for(user: int, candidates: Tensor, ready: Ready, *, k: int) -> tuple[Te
         k: how many, at most.
 
     Returns:
-        Two of (min(k, C),).
+        Two of (min(k, C),), and how many are tied at the end, see `ties.at_the_cut`.
     """
     order = torch.randperm(len(candidates), generator=torch.Generator().manual_seed(ranking.TIE_SEED))
     shuffled = candidates[order]
     scores = scores_of(user, shuffled, ready.scorer)
     columns = topk.columns_of(topk.best_keys(scores[None], k))[0]
-    return shuffled[columns], scores[columns]
+    return shuffled[columns], scores[columns], ties.at_the_cut(scores, scores[columns])
 
 
 def scores_of(user: int, candidates: Tensor, scorer: Scorer) -> Tensor:
