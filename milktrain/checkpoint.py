@@ -6,7 +6,8 @@ A finished run holds one state, `model.safetensors`. A run under way keeps a fol
     last.safetensors           all that the next step depends on; its JSON says of which run it is and which best goes with it
 
 Each file is written under another name, synced, and renamed; the best before the last that names it. So whenever the process
-is killed, a last and its best are there, whole.
+is killed, a last and its best are there, whole. A best that no last names, left by who was killed between the two, goes when training
+goes on: it would be taken for that of its epoch.
 """
 
 import json
@@ -63,9 +64,7 @@ class Unfinished:
             self._write(training.best, best, words={})
         words = training.words() | {"best": best.name if training.best else ""}
         self._write(training.tensors(), self.folder / LAST, words=words)
-        for old in self.folder.glob("best-*.safetensors"):
-            if old != best:
-                old.unlink()
+        self._remove_best(but=best.name)
 
     def restore(self, training: Training) -> bool:
         """Put training back where it was left; the answer is whether there was anything to go on from.
@@ -75,6 +74,7 @@ class Unfinished:
         """
         last = self.folder / LAST
         if not last.exists():
+            self._remove_best(but="")
             return False
         try:
             tensors, words = self._read(last)
@@ -82,11 +82,17 @@ class Unfinished:
             training.put_back(tensors, words, best=best)
         except DataError as error:
             raise DataError(f"The unfinished run {self.folder} cannot go on: {error} Delete the folder to train from the start.") from error
+        self._remove_best(but=str(words["best"]))
         return True
 
     def remove(self) -> None:
         """Delete the folder, if there is one."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _remove_best(self, *, but: str) -> None:
+        for other in self.folder.glob("best-*.safetensors"):
+            if other.name != but:
+                other.unlink()
 
     def _write(self, tensors: dict[str, Tensor], file: Path, *, words: dict[str, object]) -> None:
         whole = {name: tensor.contiguous().cpu() for name, tensor in tensors.items()}

@@ -116,6 +116,33 @@ def test_states_are_written_by_the_clock_also_where_epochs_are_shorter_than_the_
     assert list(tmp_path.rglob("*.safetensors"))
 
 
+def test_a_best_state_that_no_last_one_names_goes_when_training_goes_on(path, tmp_path):
+    """Planted, as one leaves it that is killed between writing the two; training would take it for the best of that epoch."""
+    alone = _train(path, tmp_path / "alone", max_epochs="20")
+    _interrupt(path, tmp_path / "cut", stop_at=8, max_epochs="20")
+    folder = _state(tmp_path / "cut").parent
+    named = next(folder.glob("best-*.safetensors"))
+    planted_at = folder / "best-000014.safetensors"
+    planted_at.write_bytes(named.read_bytes())
+    stood = []
+    real = training.Training.begin_epoch
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(training.Training, "begin_epoch", lambda self: (stood.append(planted_at.exists()), real(self)))
+        resumed = _train(path, tmp_path / "cut", max_epochs="20")
+    assert not stood[0]
+    assert _end(resumed.folder) == _end(alone.folder)
+
+
+def test_a_best_state_alone_is_nothing_to_go_on_from(path, tmp_path):
+    _interrupt(path, tmp_path, stop_at=8)
+    state = _state(tmp_path)
+    orphan = next(state.parent.glob("best-*.safetensors"))
+    state.unlink()
+    _interrupt(path, tmp_path, stop_at=1)
+    assert state.exists()
+    assert not orphan.exists()
+
+
 @pytest.mark.parametrize("keep", [0, 5, 200, -1])
 def test_a_state_that_was_cut_is_refused(path, tmp_path, keep):
     _interrupt(path, tmp_path, stop_at=2)
