@@ -3,10 +3,12 @@
 A backbone is trained as a model is, twice. At first a tenth of the training interactions, drawn at random, is held out and ranked among
 training items: that tells how many epochs are best. Then it is trained for as many from the start, on all of them. Validation and test are
 not looked at, and their items are in neither candidates nor negatives. What was learned lies in `backbones/<name>-<fingerprint>.safetensors`
-in the folder of runs, with a checksum; the fingerprint is of interactions, training items, settings and seed.
+in the folder of runs, with a checksum; the fingerprint is of interactions, training items, settings and seed. While they are learned, both
+trainings keep states beside it, in `.<name>-<fingerprint>.unfinished/`, as runs do: who is killed goes on, to the same vectors to the bit.
 Shapes: U users, V items, D width.
 """
 
+import shutil
 import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -19,15 +21,16 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from milktrain import config as settings
-from milktrain import loop, sampling
+from milktrain import loop, runs, sampling
 from milktrain.bundle import Bundle
+from milktrain.checkpoint import Unfinished
 from milktrain.config import TrainConfig
 from milktrain.loop import Fit, Surroundings, Validation
 from milktrain.recommender import Collaborative, Trainable
 from milktrain.training import Generators
 from schemas import __version__, durable, fingerprint, locks, plugins
 from schemas.contracts import Part
-from schemas.errors import DataError
+from schemas.errors import DataError, TrainingDiverged
 from schemas.reporting import Progress, Reporter
 
 BACKBONES = "milktrain.backbones"
@@ -64,7 +67,33 @@ class Learned:
     reused: bool
 
 
-def of_run(data: Bundle, *, config: TrainConfig, folder: Path, reporter: Reporter, device: torch.device | None = None) -> Learned | None:
+@dataclass(frozen=True, slots=True)
+class States:
+    """Where both trainings keep what they go on from.
+
+    Args:
+        folder: gets a folder for each.
+        run: fingerprint of what is learned.
+        every_s: seconds between two states.
+    """
+
+    folder: Path
+    run: str
+    every_s: float = loop.SAVE_EVERY_S
+
+    def around(self, device: torch.device, training: str) -> Surroundings:
+        """The surroundings of one of the two by its name."""
+        return Surroundings(device, Unfinished(self.folder / training, run=f"{self.run} {training}"), self.every_s)
+
+    def remove(self) -> None:
+        """Delete all of it, if there is anything."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def of_run(
+    data: Bundle, *, config: TrainConfig, folder: Path, reporter: Reporter, device: torch.device | None = None,
+    save_every_s: float = loop.SAVE_EVERY_S,
+) -> Learned | None:  # fmt: skip
     """The vectors that a run's model starts from, learned or found.
 
     Args:
@@ -73,6 +102,7 @@ def of_run(data: Bundle, *, config: TrainConfig, folder: Path, reporter: Reporte
         folder: where vectors are kept.
         reporter: is told the epochs.
         device: where they are learned; the processor when None.
+        save_every_s: seconds between two states on disk, from which learning goes on that was killed.
 
     Raises:
         MilkError: as `loop.fit`; or if a file that is there is damaged. Where another process learns the same, it is waited for.
@@ -87,18 +117,23 @@ def of_run(data: Bundle, *, config: TrainConfig, folder: Path, reporter: Reporte
     whole = fingerprint.of_value([shape, *(fingerprint.of_bytes(ids.numpy().tobytes()) for ids in (train, items))])
     file = folder / f"{name}-{whole[:16]}.safetensors"
     folder.mkdir(parents=True, exist_ok=True)
+    states = States(runs.unfinished(file.with_suffix("")), whole, save_every_s)
     with locks.held(file.with_suffix(".lock"), what=f"the backbone {file.name}", instead="Wait for it to finish.", remove=True, wait=True):
-        if found := _read(file, whole):
-            return Learned(found, name, whole, 0.0, True)
+        if there := _read(file, whole):
+            states.remove()  # of one that was killed when all was done
+            return Learned(there, name, whole, 0.0, True)
         started = time.perf_counter()
-        found = learn(name, train, items=items, n_users=data.n_users, n_items=data.n_items, config=how, reporter=reporter, device=device)
+        found = learn(
+            name, train, items=items, n_users=data.n_users, n_items=data.n_items, config=how, reporter=reporter, device=device, states=states
+        )
         _write(found, file, whole)
+        states.remove()
         return Learned(found, name, whole, time.perf_counter() - started, False)
 
 
 def learn(
     name: str, train: Tensor, *, items: Tensor, n_users: int, n_items: int, config: TrainConfig, reporter: Reporter,
-    device: torch.device | None = None,
+    device: torch.device | None = None, states: States | None = None,
 ) -> Collaborative:  # fmt: skip
     """Train a backbone.
 
@@ -111,16 +146,28 @@ def learn(
         config: `dim` is the width; and how to train.
         reporter: is told the epochs.
         device: where; the processor when None.
+        states: where it goes on from, and keeps what it would; None keeps nothing.
+
+    Raises:
+        TrainingDiverged: if a loss stops being finite; what was kept is deleted.
+        DataError: if what was kept is damaged or of other vectors.
     """
     generators = Generators.seeded(config.seed)
     order = torch.randperm(len(train), generator=generators.triples)
     n_held = max(1, int(len(train) * HELD_OUT))
     held, kept = train[order[:n_held]], train[order[n_held:].sort().values]
-    task = _Task(name, items, n_users, n_items, device or torch.device("cpu"), _Named(reporter, f"learn {name} vectors that models start from"))
-    _, tried = _trained(task, kept, validation=Validation(held, items, masked=kept), config=config)
-    # One look, at the end, whose answer is not used: the state of that epoch is kept whatever it is.
-    as_long = config.model_copy(update={"max_epochs": tried.best_epoch, "evaluate_every": tried.best_epoch})
-    model, _ = _trained(task, train, validation=Validation(held, items), config=as_long)
+    named = _Named(reporter, f"learn {name} vectors that models start from")
+    task = _Task(name, items, n_users, n_items, device or torch.device("cpu"), named, states)
+    try:
+        # One that was over when the other was killed is put back as it ended, and trains no more.
+        _, tried = _trained(task, kept, training="epochs", validation=Validation(held, items, masked=kept), config=config)
+        # One look, at the end, whose answer is not used: the state of that epoch is kept whatever it is.
+        as_long = config.model_copy(update={"max_epochs": tried.best_epoch, "evaluate_every": tried.best_epoch})
+        model, _ = _trained(task, train, training="all", validation=Validation(held, items), config=as_long)
+    except TrainingDiverged:
+        if states:
+            states.remove()
+        raise
     with torch.inference_mode():
         of_users, of_items = (each.detach().float().cpu().clone() for each in model.vectors())
     return warm(Collaborative(of_users, of_items), train)
@@ -145,9 +192,10 @@ class _Task:
     n_items: int
     device: torch.device
     reporter: Reporter
+    states: States | None
 
 
-def _trained(task: _Task, train: Tensor, *, validation: Validation, config: TrainConfig) -> tuple[Backbone, Fit]:
+def _trained(task: _Task, train: Tensor, *, training: str, validation: Validation, config: TrainConfig) -> tuple[Backbone, Fit]:
     usable = train[sampling.can_have_negative(train, candidates=task.items, n_items=task.n_items)]
     generators = Generators.seeded(config.seed)
     build = plugins.load(BACKBONES, task.name).build
@@ -156,7 +204,7 @@ def _trained(task: _Task, train: Tensor, *, validation: Validation, config: Trai
     sampler = sampling.negatives(usable, candidates=task.items, n_items=task.n_items)
     fit = loop.fit(
         model, train=usable, sampler=sampler, validation=validation, config=config, generators=generators, reporter=task.reporter,
-        around=Surroundings(task.device),
+        around=task.states.around(task.device, training) if task.states else Surroundings(task.device),
     )  # fmt: skip
     return model, fit
 

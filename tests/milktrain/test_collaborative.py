@@ -1,8 +1,13 @@
 """Collaborative vectors: of training interactions alone, zero where nothing was learned, kept and checked."""
 
 import math
+import signal
+import subprocess
+import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import planted
 import pytest
@@ -13,7 +18,7 @@ from milktrain import bundle, collaborative, config, recipe
 from milktrain.backbones import bpr_mf, lightgcn
 from schemas import durable
 from schemas.contracts import Part, Setting
-from schemas.errors import DataError
+from schemas.errors import DataError, TrainingDiverged
 from schemas.reporting import Silent
 
 
@@ -126,7 +131,11 @@ def test_what_is_damaged_or_renamed_is_refused(data, tmp_path):
 
 
 def test_who_is_killed_while_writing_leaves_nothing_half(data, tmp_path, monkeypatch):
+    real = durable.rename
+
     def killed(partial, target):
+        if target.parent != tmp_path:  # states of training
+            return real(partial, target)
         partial.write_bytes(partial.read_bytes()[:50])
         raise KeyboardInterrupt
 
@@ -137,6 +146,79 @@ def test_who_is_killed_while_writing_leaves_nothing_half(data, tmp_path, monkeyp
     assert not list(tmp_path.glob("*.safetensors"))
     assert not _of_run(data, tmp_path).reused
     assert [file.suffix for file in tmp_path.iterdir()] == [".safetensors"]
+
+
+CHILD = """
+import sys
+from pathlib import Path
+from milktrain import bundle, collaborative, config
+from schemas.reporting import Silent
+collaborative.TRAINING |= {"max_epochs": "20", "batch_size": "32", "patience": "100"}
+chosen = config.load(changes={"seed": "0"}).model_copy(update={"of_model": {"backbone": "bpr-mf", "backbone_width": 8}})
+data = bundle.read(Path(sys.argv[1]), split="ftmt-0")
+collaborative.of_run(data, config=chosen, folder=Path(sys.argv[2]), reporter=Silent(), save_every_s=0.0)
+"""
+
+
+class Labels(Silent):
+    """Keeps what is begun."""
+
+    def __init__(self):
+        self.begun = []
+
+    def progress(self, label, *, total, unit):
+        self.begun.append(label)
+        return super().progress(label, total=total, unit=unit)
+
+
+def test_learning_that_is_killed_in_either_training_goes_on_to_the_same_vectors(path, data, tmp_path, monkeypatch):
+    monkeypatch.setattr(collaborative, "TRAINING", collaborative.TRAINING | {"max_epochs": "20", "batch_size": "32", "patience": "100"})
+    alone = _of_run(data, tmp_path / "alone")
+    for training in ("epochs", "all"):
+        child = subprocess.Popen([sys.executable, "-c", CHILD, str(path), str(tmp_path / "killed")], cwd=Path(__file__).parents[2])
+        deadline = time.monotonic() + 120
+        while not list((tmp_path / "killed").glob(f".*.unfinished/{training}/last.safetensors")) and time.monotonic() < deadline:
+            time.sleep(0.001)
+        child.kill()
+        assert child.wait() == -signal.SIGKILL  # it was under way
+    assert not list((tmp_path / "killed").glob("*.safetensors"))
+    labels = Labels()
+    found = collaborative.of_run(data, config=_settings(), folder=tmp_path / "killed", reporter=labels)
+    assert not found.reused
+    assert "from epoch 21" in labels.begun[0]  # the first training was over
+    assert len(labels.begun) == 2
+    assert torch.equal(found.vectors.users, alone.vectors.users)
+    assert torch.equal(found.vectors.items, alone.vectors.items)
+    assert [file.suffix for file in (tmp_path / "killed").iterdir() if file.suffix != ".lock"] == [".safetensors"]
+
+
+def test_states_of_learning_that_are_damaged_or_of_other_vectors_are_refused(data, tmp_path, monkeypatch):
+    real = collaborative.loop.fit
+
+    def killed(model, **others):
+        real(model, **others)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(collaborative.loop, "fit", killed)
+        for seed in (0, 1):
+            with pytest.raises(KeyboardInterrupt):
+                _of_run(data, tmp_path / str(seed), seed=seed)
+    one, other = (next((tmp_path / seed).glob(".*.unfinished/epochs/last.safetensors")) for seed in "01")
+    other.write_bytes(one.read_bytes())
+    with pytest.raises(DataError, match=r"cannot go on: last\.safetensors is not of this run.*Delete the folder"):
+        _of_run(data, tmp_path / "1", seed=1)
+    one.write_bytes(one.read_bytes()[:-4])
+    with pytest.raises(DataError, match=r"last\.safetensors is damaged"):
+        _of_run(data, tmp_path / "0")
+
+
+def test_learning_that_stops_being_finite_leaves_nothing_behind(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(bpr_mf, "TRAINING", bpr_mf.TRAINING | {"learning_rate": "1e30"})
+    with pytest.raises(TrainingDiverged, match="Lower learning_rate"):
+        _of_run(data, tmp_path)
+    assert not list(tmp_path.rglob("*.safetensors"))
+    assert not list(tmp_path.glob(".*.unfinished"))
 
 
 def test_of_two_runs_at_once_one_learns_and_the_other_waits_for_it(data, tmp_path):
