@@ -6,15 +6,16 @@ import planted
 
 from milkprep.splitting.commands import build_named
 from milktrain.experiments import carrying_out, cells, reading
+from schemas.contracts import Modality
 from schemas.reporting import Silent
 
 QUICK = {"max_epochs": 3, "evaluate_every": 1, "batch_size": 256, "dim": 8, "learning_rate": 0.01}
 SPACE = {"learning_rate": {"low": 1e-3, "high": 0.1, "log": True}, "dim": {"choices": [4, 8]}}
 
 
-def store(folder: Path, name: str = "planted.duckdb") -> Path:
+def store(folder: Path, name: str = "planted.duckdb", *, modalities: tuple[Modality, ...] = tuple(Modality)) -> Path:
     """The planted catalogue, small, without any split."""
-    return planted.fill(folder / name, n_users=40, n_items=80, per_user=10)
+    return planted.fill(folder / name, n_users=40, n_items=80, per_user=10, modalities=modalities)
 
 
 def tables(*rows: dict, **header) -> dict:

@@ -7,9 +7,9 @@ from typing import Protocol
 
 from milktrain.experiments import published
 from milktrain.experiments.plan import Line, Plan, lines, searches
-from schemas import fingerprint
+from schemas import fingerprint, wording
 from schemas.contracts import Setting
-from schemas.errors import BadValue, DataError
+from schemas.errors import BadValue, DataError, MilkError, UnknownName
 from schemas.plugins import check_known
 
 RUNS, EXPERIMENTS, SWEEPS = "runs", "experiments", "sweeps"
@@ -112,26 +112,47 @@ def experiment(
         device: as of `recipe.train`.
 
     Raises:
-        BadValue: if there is no store, one is named twice, or the datasets are not as many as the stores.
-        UnknownName: if a dataset is none of the publication's.
-        DataError: if a store is not there.
+        MilkError: the first of `wrong_beside`.
     """
+    for error in wrong_beside(plan.stores, stores=stores, datasets=datasets):
+        raise error
     paths = [*(Path(each) for each in plan.stores), *stores]
-    if not paths:
-        raise BadValue("The plan names no store. Name one with --store, or several.")
-    if len({path.name for path in paths}) < len(paths):
-        raise BadValue("Two stores have one name, by which tables tell them apart, or one is named twice. Name each once, and rename files.")
-    for dataset in datasets:
-        check_known(dataset, published.datasets(), what="dataset of the publication")
-    if len(datasets) > 1 and len(datasets) != len(paths):
-        raise BadValue(f"{len(datasets)} datasets are named for {len(paths)} stores. Name one --dataset for all, or one for each --store.")
-    if missing := [str(path) for path in paths if not path.is_file()]:
-        raise DataError(f"There is no store at {', '.join(missing)}. Make one with `python cli.py pull`.")
     guessed = [published.guess(path.name) for path in paths]
     known: list[str | None] = [*datasets] * len(paths) if len(datasets) == 1 else [*datasets] or guessed
     sources = tuple(Source(path, dataset) for path, dataset in zip(paths, known, strict=True))
     whole = fingerprint.of_value([plan.model_dump(mode="json"), [[each.store.name, each.dataset] for each in sources], device])
     return Experiment(name, plan, sources, (out or paths[0].parent / EXPERIMENTS) / f"{name}-{whole[:8]}", device)
+
+
+def wrong_beside(named: Sequence[str] | None, *, stores: Sequence[Path], datasets: Sequence[str]) -> list[MilkError]:
+    """What is wrong with the stores and datasets that a plan is asked to be carried out on.
+
+    Args:
+        named: stores that the plan names; None where that cannot be known.
+        stores: besides those.
+        datasets: of the publication that the stores are of: one for all, or one each.
+
+    Returns:
+        BadValue: if there is no store, one is named twice, or the datasets are not as many as the stores.
+        UnknownName: if a dataset is none of the publication's.
+        DataError: if a store is not there.
+    """
+    paths, found = [*(Path(each) for each in named or ()), *stores], list[MilkError]()
+    if not paths and named is not None:
+        found.append(BadValue("The plan names no store. Name one with --store, or several."))
+    if len({path.name for path in paths}) < len(paths):
+        found.append(BadValue("Two stores have one name, by which tables tell them apart, or one is named twice. Name each once, and rename files."))
+    for dataset in dict.fromkeys(datasets):
+        try:
+            check_known(dataset, published.datasets(), what="dataset of the publication")
+        except UnknownName as error:
+            found.append(error)
+    if paths and named is not None and 1 < len(datasets) != len(paths):
+        told = f"{len(datasets)} datasets are named for {wording.counted(len(paths), 'store')}."
+        found.append(BadValue(f"{told} Name one --dataset for all, or one for each --store."))
+    if missing := [str(path) for path in paths if not path.is_file()]:
+        found.append(DataError(f"There is no store at {', '.join(missing)}. Make one with `python cli.py pull`."))
+    return found
 
 
 def setting_of(plan: Plan, split: str) -> tuple[Setting | None, list[float] | None, int]:

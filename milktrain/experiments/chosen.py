@@ -3,11 +3,11 @@
 import tomllib
 from collections.abc import Mapping
 
-from milktrain import config
+from milktrain import config, metrics, model_settings
 from milktrain.config import TrainConfig
 from milktrain.experiments.plan import Line, Plan
 from milktrain.sweeping import space as spaces
-from milktrain.sweeping.settings_file import as_value
+from milktrain.sweeping.settings_file import as_value, flat
 from milktrain.sweeping.space import Space
 from schemas.errors import BadValue
 
@@ -35,6 +35,32 @@ def settings_of(plan: Plan, line: Line, *, dataset: str | None, seed: int, found
         raise BadValue("; ".join(f"{name} is said by the plan's {SAID[name]}, not by set" for name in said))
     changes = {name: as_value(value) for name, value in given.items()} | {"seed": str(seed)}
     return config.load(line.row.preset or plan.preset, model=model, changes=changes)
+
+
+def wrong_with(given: Mapping[str, object], *, model: str, preset: str) -> dict[str, str]:
+    """What is wrong with settings that a plan gives a model, by their names; nothing where they can be used.
+
+    Args:
+        given: by name.
+        model: that is known.
+        preset: that is known.
+    """
+    base, idle = flat(config.load(preset, model=model)), model_settings.idle(model)
+    found: dict[str, str] = {}
+    for name, value in given.items():
+        if name in SAID:
+            found[name] = f"{name} is said by the plan's {SAID[name]}, not by set"
+        elif name in idle:
+            found[name] = f"{name}: {model} has no use for it"
+        elif name == "of_model":
+            found[name] = f"{name}: there is no such setting"
+        elif name == "imputation" and value in model_settings.OWN_STANDINS and model != model_settings.MILK:
+            found[name] = f"{name}: {value} is part of {model_settings.MILK} alone"
+        elif problems := config.problems(base | {name: value}, model=model):
+            found[name] = "; ".join(problems)
+        elif name == "stop_metric" and str(value).partition("@")[0] not in metrics.METRICS:
+            found[name] = f"{name}: {value} is none of {', '.join(metrics.METRICS)}, each with @K"
+    return found
 
 
 def typed(value: str) -> object:

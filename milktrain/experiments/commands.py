@@ -54,9 +54,13 @@ def _experiment_with(build_split: "BuildsSplit") -> Callable[..., None]:
 
         A killed experiment goes on with the same command; what is finished is not trained again.
         """
+        from functools import partial
+
         from milktrain.experiments import cells, reading
 
-        planned = cells.experiment(_named_after(file), reading.load(file), stores=store or [], datasets=dataset or [], out=out, device=device)
+        name, stores, datasets = _named_after(file), store or [], dataset or []
+        plan = reading.load(file, beside=partial(cells.wrong_beside, stores=stores, datasets=datasets))
+        planned = cells.experiment(name, plan, stores=stores, datasets=datasets, out=out, device=device)
         _carry_out(ctx.obj, planned, build_split, dry_run=dry_run, as_json=as_json)
 
     return experiment

@@ -8,14 +8,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
 Value = bool | int | float | str
-Settings = dict[str, Value | list[int]]
+A_SETTING = "write a number, a text, true or false, or a list of whole numbers"
+
+
+def _one_kind(value: object, check: ValidatorFunctionWrapHandler) -> object:
+    """One complaint about a value of another kind than settings have, rather than one a kind."""
+    try:
+        return check(value)
+    except ValidationError as error:
+        raise ValueError(A_SETTING) from error
+
+
+Settings = dict[str, Annotated[Value | list[int], WrapValidator(_one_kind)]]
+Varied = Annotated[list[Annotated[Value, WrapValidator(_one_kind)]], Field(min_length=1)]
 Count = Annotated[int, Field(ge=1, le=10_000)]
 Name = Annotated[str, Field(min_length=1, max_length=80)]
-Key = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.+-]{0,60}$")]
-Metric = Annotated[str, Field(pattern=r"^[a-z_]+@[1-9][0-9]{0,5}$")]
+KEY, METRIC = r"^[a-z0-9][a-z0-9_.-]{0,60}$", r"^[a-z_]+@[1-9][0-9]{0,5}$"
+Key = Annotated[str, Field(pattern=KEY)]  # a scenario's name becomes part of the names of splits
+Metric = Annotated[str, Field(pattern=METRIC)]
 
 
 class _Strict(BaseModel):
@@ -34,6 +47,13 @@ class Search(_Strict):
     seed: Annotated[int, Field(ge=0)] = Field(default=0, description="of the search")
 
 
+def _kind_of_search(given: object) -> str:
+    return "switch" if isinstance(given, bool) else "table"
+
+
+OwnSearch = Annotated[Annotated[Search, Tag("table")] | Annotated[bool, Tag("switch")], Discriminator(_kind_of_search)]
+
+
 class Row(_Strict):
     """One row of the table: a model and its settings."""
 
@@ -41,16 +61,16 @@ class Row(_Strict):
     model: str = Field(default="milk", description="name of a file in milktrain/models")
     preset: str | None = Field(default=None, description="settings it starts from; the plan's when not given")
     changes: Settings = Field(default={}, alias="set", description="settings laid over the preset")
-    vary: dict[str, list[Value]] = Field(default={}, description="settings varied one at a time: a row each value")
-    search: Search | bool = Field(default=True, description="in place of the plan's search; false: what the row sets is what it is")
+    vary: dict[str, Varied] = Field(default={}, description="settings varied one at a time: a row each value")
+    search: OwnSearch = Field(default=True, description="in place of the plan's search; false: what the row sets is what it is")
     in_paper: bool = Field(default=True, description="whether the publication has such a row")
 
 
 class Loss(_Strict):
     """What is lost from one setting to another, relative to the first."""
 
-    before: Key
-    after: Key
+    before: str
+    after: str
 
 
 class Picture(_Strict):
@@ -67,7 +87,7 @@ class Plan(_Strict):
     published: str | None = Field(default=None, description="table of milktrain/experiments/paper.toml whose numbers stand beside ours")
     note: str = Field(default="", description="what a reader of the results should know")
     stores: list[str] = Field(default=[], description="store files; --store adds to them")
-    settings: list[Key] = Field(min_length=1, description="ftft, ftmt, mtft, mtmt, or a name in scenarios; repeat r is split <setting>-<r>")
+    settings: list[str] = Field(min_length=1, description="ftft, ftmt, mtft, mtmt, or a name in scenarios; repeat r is split <setting>-<r>")
     scenarios: dict[Key, list[float]] = Field(default={}, description="shares of new items that lose 0, 1, ... modalities, by name")
     seeds: Count = Field(default=3, description="repeats; repeat r is trained with seed r")
     metrics: list[Metric] = Field(default=["recall@20", "ndcg@20"], min_length=1, description="shown and drawn; runs hold all")
@@ -103,14 +123,19 @@ class Line:
 
 def lines(plan: Plan) -> list[Line]:
     """All rows of the table, in order."""
-    found = []
-    for row in plan.row:
-        search = plan.search if row.search is True else row.search or None
-        if not row.vary:
-            found.append(Line(row.name, row, row.changes, None, search))
-        for name, values in row.vary.items():
-            found += [Line(f"{row.name}, {name} {value}", row, row.changes | {name: value}, (name, value), search) for value in values]
-    return found
+    return [line for row in plan.row for line in lines_of(plan, row)]
+
+
+def lines_of(plan: Plan, row: Row) -> list[Line]:
+    """Those of one row, in order."""
+    search = plan.search if row.search is True else row.search or None
+    if not row.vary:
+        return [Line(row.name, row, row.changes, None, search)]
+    return [
+        Line(f"{row.name}, {name} {value}", row, row.changes | {name: value}, (name, value), search)
+        for name, values in row.vary.items()
+        for value in values
+    ]
 
 
 def searches(plan: Plan, line: Line) -> dict[str, list[str]]:
