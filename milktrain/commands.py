@@ -147,10 +147,10 @@ def models(
         return
     console.say(known[name].about)
     shown = [row | {"value": str(row["value"]), "searched": "yes" if row["searched"] else ""} for row in settings]
+    if all(row["name"] == "batch_size" for row in shown):
+        console.say(f"{name} has no settings that it alone knows; docs/method.md and docs/training.md have those that all share.")
     if shown:
         console.table(pl.DataFrame(shown), title=f"settings of {name}; searched: what `sweep` varies when nothing is said")
-    else:
-        console.say(f"{name} has no settings that it alone knows; docs/method.md and docs/training.md have those that all share.")
 
 
 def remarks(run: "Run") -> list[str]:

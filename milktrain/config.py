@@ -95,8 +95,9 @@ def load(preset: str = "default", *, model: str = MILK, file: Path | None = None
     mine = (_from_file(file) if file else {}) | {name: _typed(value) for name, value in (changes or {}).items()}
     if "preset" in mine:
         raise BadValue("preset is no setting to change: name the preset to start from with --preset.")
-    idle = sorted(set(mine) & model_settings.idle(model))
-    wrong = [f"{name}: {model} has no use for it" for name in idle]
+    idle = sorted(set(mine) & model_settings.idle(model, mine))
+    only = {name: f" with {other} {value}" for name, (other, value) in model_settings.idle_with(model).items()}
+    wrong = [f"{name}: {model} has no use for it{only.get(name, '')}" for name in idle]
     whole = tomllib.loads(text) | {"preset": preset} | model_settings.usual(model) | {name: mine[name] for name in mine if name not in idle}
     _refuse(wrong + problems(whole, model=model), model)
     return checked(whole, model=model)

@@ -49,14 +49,17 @@ def models() -> list[Listed]:
 def settings(model: str) -> list[Setting]:
     """The settings that a model alone knows, then those of all models that its publication sets otherwise or that a search varies.
 
+    What `batch_size` counts is said of every model that learns.
+
     Raises:
         UnknownName: if there is no such model.
     """
     own, usual, space = model_settings.of(model), model_settings.usual(model), model_settings.space(model) or {}
     found = config.load(model=model)
-    common = [name for name in config.TrainConfig.model_fields if name in usual or name in space]
+    step = model_settings.step(model)
+    common = [name for name in config.TrainConfig.model_fields if name in usual or name in space or (name == "batch_size" and step)]
     described = [(name, field.description) for name, field in own.model_fields.items()]
-    described += [(name, config.TrainConfig.model_fields[name].description) for name in common]
+    described += [(name, f"in a step: {step}" if name == "batch_size" else config.TrainConfig.model_fields[name].description) for name in common]
     return [Setting(name, _plain(config.value(found, name)), name in space, what or "") for name, what in described]
 
 

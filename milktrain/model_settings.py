@@ -4,6 +4,8 @@ A model's file may have
 
     class Settings(ModelSettings)   each field with a default, a range and a description; no name that `TrainConfig` has
     IDLE: frozenset                 names of settings that all models share and this one has no use for; they are refused when named
+    IDLE_WITH: dict                 such names that are without use with one value of a setting of the model's own: {name: (setting, value)}
+    STEP: str                       what `batch_size` counts, where a step does not take interactions with a negative each
     USUAL: dict                     what the publication uses for settings that all models share, laid over every preset
     SPACE: dict                     what a search varies when nobody says what, as `sweeping.space` reads it from TOML
 
@@ -30,6 +32,8 @@ FLOORS: Mapping[str, frozenset[str]] = {
     "popularity": frozenset(),
     "random-order": frozenset(),
 }
+#: What a step takes where a model's file does not say otherwise.
+INTERACTIONS = "training interactions, each with a negative"
 #: What says how a run is named, repeated and judged, whatever its model.
 OF_EVERY_RUN = frozenset({"preset", "seed", "cutoffs", "of_model"})
 #: Ways to do without a modality that are part of milk, not of what it is given.
@@ -60,10 +64,28 @@ def of(model: str) -> type[ModelSettings]:
     return found
 
 
-def idle(model: str) -> frozenset[str]:
-    """Settings that a model has no use for: those of milk alone, and what its own file says."""
+def idle(model: str, settings: Mapping[str, object] | None = None) -> frozenset[str]:
+    """Settings that a model has no use for: those of milk alone, and what its own file says.
+
+    Args:
+        model: by its name.
+        settings: of the model's own, as far as they are said, by name; None looks at what is without use whatever they are.
+    """
     own: frozenset[str] = getattr(plugins.load(MODELS, model), "IDLE", frozenset())
+    if settings is not None:
+        usual = of(model)().model_dump()
+        own |= {name for name, (other, value) in idle_with(model).items() if settings.get(other, usual[other]) == value}
     return own if model == MILK else own | OF_MILK
+
+
+def idle_with(model: str) -> dict[str, tuple[str, Value]]:
+    """Common settings that a model has no use for with one value of a setting of its own: of each that setting, and the value."""
+    return dict(getattr(plugins.load(MODELS, model), "IDLE_WITH", {}))
+
+
+def step(model: str) -> str | None:
+    """What `batch_size` counts: what a step of a model's training takes; None for one that learns nothing."""
+    return None if model in FLOORS else getattr(plugins.load(MODELS, model), "STEP", INTERACTIONS)
 
 
 def shapes(name: str, *, model: str) -> bool:

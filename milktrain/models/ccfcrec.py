@@ -10,6 +10,7 @@ another item of that user; the publication's lists of all such items grow with t
 out of a pool that is drawn for the batch, so that one matrix product gives all cosines; what the batch's own user has is none of them,
 while an item that occurs with it for another user alone can be. The learning rate is ten times the publication's 1e-4, which was for many
 times the steps an epoch. Weight decay regularises, and `reg` adds nothing unless it is set.
+The setting `negatives` is for `ranked = "items"`; where users are ranked it is refused.
 Shapes: B interactions, P pool, K co-occurring items, N others each, U users, W training items, C candidates, D width.
 """
 
@@ -49,6 +50,8 @@ class Settings(ModelSettings):
     weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(default=0.1, description="of all parameters under Adam")
 
 
+IDLE_WITH = {"negatives": ("ranked", "users")}
+STEP = "training interactions, each with a user who has not the item, or a negative"
 USUAL = {"learning_rate": 1e-3, "batch_size": 1024, "reg": 0.0}
 SPACE = {
     "learning_rate": {"low": 3e-4, "high": 1e-2, "log": True},

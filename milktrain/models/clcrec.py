@@ -41,6 +41,7 @@ class Settings(ModelSettings):
 
 
 IDLE = frozenset({"negatives"})
+STEP = "training interactions, which share n_negatives negatives"
 USUAL = {"learning_rate": 1e-3, "batch_size": 256, "reg": 1e-3}
 SPACE = {
     "content_weight": {"low": 0.5, "high": 0.9},

@@ -31,6 +31,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Width = Annotated[int, Field(ge=1, le=65_536)]
 
 IDLE = frozenset({"negatives"})
+STEP = "users, each with all items of the step"
 USUAL = {"learning_rate": 5e-3, "batch_size": 256, "dim": 200, "reg": 0.0}
 SPACE = {
     "learning_rate": {"low": 1e-3, "high": 2e-2, "log": True},

@@ -30,6 +30,7 @@ from milktrain.recommender import Batch, Batches, Collaborative, Content, Losses
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 IDLE = frozenset({"negatives", "reg"})
+STEP = "training items"
 USUAL = {"learning_rate": 1e-3, "batch_size": 256}
 SPACE = {
     "uniformity_weight": {"low": 1e-4, "high": 10.0, "log": True},

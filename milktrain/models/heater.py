@@ -29,6 +29,7 @@ from milktrain.models import _towers as towers
 from milktrain.recommender import Batch, Batches, Collaborative, Losses, Ranker, Task
 
 IDLE = frozenset({"negatives"})
+STEP = "training interactions, each with negatives_each negatives"
 #: An epoch has six times the rows of other models', so validation is looked at more often.
 USUAL = {"learning_rate": 3e-2, "batch_size": 1024, "dim": 200, "reg": 1e-4, "evaluate_every": 5, "patience": 10}
 SPACE = {

@@ -30,7 +30,7 @@ def as_toml(
         >>> text.splitlines()[:3]
         ['# One of many.', '# What was searched:', 'beta = 50.0']
     """
-    idle = {"preset", *model_settings.idle(model)}
+    idle = {"preset", *model_settings.idle(model, config.of_model)}
     settings = {name: value for name, value in flat(config).items() if name not in idle}
     lines = [f"# {remark}" for remark in remarks]
     lines += ["# What was searched:", *(f"{name} = {as_value(settings[name])}" for name in searched)]
