@@ -169,6 +169,41 @@ def test_a_shipped_plan_is_cut_down_to_models_settings_seeds_and_budget():
         shipped.load("figure5", settings=["ftmt"])
 
 
+def test_a_setting_that_some_rows_have_no_use_for_is_refused_in_one_sentence():
+    with pytest.raises(
+        BadValue, match=r"--set beta is not for DUIF, MICRO, .*, random order \(floor\): leave them out with `--models milk`, or"
+    ) as caught:
+        shipped.load("table2", changes={"beta": 10})
+    assert str(caught.value).count("beta") == 1
+    assert len(str(caught.value)) < 400
+    assert shipped.load("table2", models=["milk"], changes={"beta": 10}).changes == {"beta": 10}
+
+
+@pytest.mark.parametrize(
+    ("name", "models", "changes", "words"),
+    [
+        ("table2", [], {"betta": 1}, "--set betta: there is no such setting"),
+        ("table2", [], {"lam": -1}, "--set lam: Input should be greater than or equal to 0"),
+        ("table2", ["duif", "micro"], {"lam": 1}, "--set lam: no row has a use for it"),
+        ("table2", [], {"backbone": "bpr-mf"}, "`--models dropoutnet,heater,gar,gorec`"),
+        ("table2", [], {"imputation": "token"}, "leave them out with `--models milk`"),
+        ("table4", [], {"environments": "fixed"}, "--set environments: every row sets it itself"),
+        ("table4", [], {"seed": 3, "betta": 1}, "not by set; --set betta: there is no such setting"),
+    ],
+)
+def test_a_setting_for_all_rows_of_a_shipped_plan_that_cannot_be_is_told_once(name, models, changes, words):
+    with pytest.raises(BadValue, match="cannot be done with these settings") as caught:
+        shipped.load(name, models=models, changes=changes)
+    assert str(caught.value).count(words) == 1
+
+
+def test_a_setting_of_a_user_takes_the_place_of_what_the_plan_says_of_a_dataset():
+    for changes, expected in (({}, 1000.0), ({"beta": 10}, 10.0)):
+        planned = shipped.load("table4", changes=changes)
+        found = chosen.settings_of(planned, plan.lines(planned)[0], dataset="Baby", seed=0)
+        assert (found.beta, found.lam) == (expected, 0.05)
+
+
 def test_published_numbers_are_those_of_the_publication():
     def value(table, dataset, setting, row, metric):
         return next(
