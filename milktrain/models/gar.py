@@ -141,7 +141,7 @@ class Gar(nn.Module):
         self.maker, self.discriminator = maker, discriminator
 
     def in_turns(self, batch: Batch, *, generator: np.random.Generator) -> Iterator[Losses]:
-        """The discriminator's loss, and when it has moved, the generator's."""
+        """The discriminator's loss, and when it has moved, the generator's; the log's `loss` is their sum, and has each by its name besides."""
         yield self.discriminator_loss(batch, generator=generator)
         yield self.generator_loss(batch, generator=generator)
 
@@ -156,7 +156,9 @@ class Gar(nn.Module):
         told = losses.bpr(gap[:, None]).mean()
         networks = self.discriminator.of_users, self.discriminator.of_items
         norm = torch.stack([network.squared_weights() for network in networks]).sum()
-        return Losses(told + self.reg * norm, {"discriminator": told.detach(), "real_over_made": (real - fake).detach().mean()})
+        total = told + self.reg * norm
+        parts = {"discriminator_loss": total, "discriminator": told, "real_over_made": (real - fake).mean()}
+        return Losses(total, {name: part.detach() for name, part in parts.items()})
 
     def generator_loss(self, batch: Batch, *, generator: np.random.Generator) -> Losses:
         """(1 - a) -log sigmoid(made - real) + a |made - real|, the distance a mean over the width; scores by a discriminator that looks on."""
@@ -166,7 +168,8 @@ class Gar(nn.Module):
             gap = self.discriminator(users, made) - self.discriminator(users, real)
         deceiving, distance = losses.bpr(gap[:, None]).mean(), (made - real).abs().mean()
         total = (1 - self.closeness) * deceiving + self.closeness * distance + self.reg * self.maker.squared_weights()
-        return Losses(total, {"generator": deceiving.detach(), "distance": distance.detach()})
+        parts = {"generator_loss": total, "generator": deceiving, "distance": distance}
+        return Losses(total, {name: part.detach() for name, part in parts.items()})
 
     def ranker(self, items: Tensor) -> Ranker:
         """Inner products of what the discriminator makes of users and items."""

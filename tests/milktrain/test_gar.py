@@ -100,6 +100,14 @@ def test_each_turn_moves_one_network_and_leaves_the_other_with_its_running_means
     assert next(turns, None) is None
 
 
+def test_the_log_has_the_loss_of_each_turn_besides_their_sum():
+    model = _model(reg="0.01")
+    expected = model.discriminator_loss(BATCH, generator=_random()).total.item()
+    row = loop.run_epoch(model, optimizers.build(model, config.load(model="gar")), iter([BATCH]), generator=_random())
+    assert row["discriminator_loss"] == pytest.approx(expected)
+    assert row["loss"] == pytest.approx(row["discriminator_loss"] + row["generator_loss"])
+
+
 def test_the_generator_is_judged_by_the_discriminator_that_moved():
     model = _model()
     turns = model.in_turns(BATCH, generator=_random())
