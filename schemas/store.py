@@ -1,8 +1,8 @@
 """The store: one DuckDB file that holds a dataset at every stage, readable with SQL.
 
-Promises: opening for writing brings the file to this version's schema or changes nothing; opening for reading never
-changes it; a transaction happens wholly or not at all; values are bound; results come as polars frames. This is the only
-module that imports duckdb.
+Promises: opening for writing brings the file to this version's schema or changes nothing; opening for reading never changes it, but
+for what a kill in the middle of writing left (`torn_blocks`); a transaction happens wholly or not at all; values are bound; results
+come as polars frames. This is the only module that imports duckdb.
 """
 
 import time
@@ -16,11 +16,10 @@ import duckdb
 import polars as pl
 import pyarrow as pa
 
-from schemas import fingerprint, queries
-from schemas.contracts import Modality
+from schemas import migrating, queries, torn_blocks
 from schemas.errors import QueryError, StoreError, StoreLocked
 from schemas.interrupts import interruptible
-from schemas.store_files import check_store_file
+from schemas.store_files import OpenFiles, check_store_file
 
 Mode = Literal["read", "write", "update"]
 
@@ -34,6 +33,8 @@ SETTINGS = {
     "memory_limit": WORKING_MEMORY,
     "python_enable_replacements": "false",  # a table nobody made is an error, not a variable of the calling code
 }
+#: Of this process.
+_OPEN = OpenFiles()
 
 
 class Store:
@@ -50,7 +51,7 @@ class Store:
 
         Args:
             path: the DuckDB file; created when absent and the mode is `write`. `:memory:` keeps everything in memory.
-            mode: `read` never changes the file; `write` creates or migrates it and excludes other processes; `update` does as
+            mode: `read` changes nothing that the file holds; `write` creates or migrates it and excludes other processes; `update` does as
                 `write`, to a file that is there already.
             wait_s: seconds to wait for another process to let go of the file.
 
@@ -61,14 +62,18 @@ class Store:
         self.path = Path(path)
         self.mode = mode
         # Only the text ':memory:' means memory; a path is always a file, whatever DuckDB would read into its name.
-        self._connection = _connect(str(path) if path == ":memory:" else self.path, mode=mode, wait_s=wait_s)
+        self._file = None if path == ":memory:" else self.path
+        self._connection = _connect(self._file, mode=mode, wait_s=wait_s)
+        self._is_open = True
+        if self._file:
+            _OPEN.add(self._file)
         try:
             if mode == "read":
-                self._refuse_other_version()
+                migrating.refuse_other_version(self)
             else:
-                self._migrate()
+                migrating.migrate(self)
         except BaseException:
-            self._connection.close()
+            self.close()
             raise
 
     def __enter__(self) -> Self:
@@ -80,6 +85,9 @@ class Store:
     def close(self) -> None:
         """Let go of the file. Closing twice is harmless."""
         self._connection.close()
+        if self._is_open and self._file:
+            _OPEN.remove(self._file)
+        self._is_open = False
 
     def query(self, sql: str, /, **values: object) -> pl.DataFrame:
         """Rows of one SELECT.
@@ -200,61 +208,6 @@ class Store:
         """The rows that break each invariant in `checks/`, by rule name; empty frames where all is well."""
         return {name: self.query(sql) for name, sql in queries.documents("schemas.checks")}
 
-    def _migrate(self) -> None:
-        statements = queries.load("schemas.sql", "store.sql")
-        migrations = queries.documents("schemas.ddl")
-        applied = self._applied_migrations()
-        self._refuse_foreign_migrations(applied)
-        with self.transaction():
-            if not applied:
-                self.run(statements["create_migrations"])
-                self.run(statements["create_view_record"])
-            for version, (name, sql) in enumerate(migrations[len(applied) :], start=len(applied) + 1):
-                self.run(sql)
-                self.run(statements["record_migration"], version=version, file=name, sha256=fingerprint.of_text(sql))
-            if len(applied) < len(migrations) or self._views_are_old():
-                self._create_views()
-
-    def _create_views(self) -> None:
-        templates = queries.load("schemas.sql", "vectors.sql")
-        current = self.query(queries.load("schemas.sql", "feature_sets.sql")["current"])
-        shown = {row["modality"]: row for row in current.iter_rows(named=True)}
-        for modality in Modality:
-            template = templates["show" if modality.value in shown else "show_nothing"]
-            self.run(template.format(**{"modality": modality.value, **shown.get(modality.value, {})}))
-        for _, sql in queries.documents("schemas.views"):
-            self.run(sql)
-        statements = queries.load("schemas.sql", "store.sql")
-        self.run(statements["forget_views"])
-        self.run(statements["record_views"], sha256=_views_digest())
-
-    def _views_are_old(self) -> bool:
-        return self.query(queries.load("schemas.sql", "store.sql")["views_digest"])["sha256"].to_list() != [_views_digest()]
-
-    def _applied_migrations(self) -> Sequence[str]:
-        statements = queries.load("schemas.sql", "store.sql")
-        try:
-            return self.query(statements["applied_migrations"])["sha256"].to_list()
-        except StoreError as error:
-            # No such table. Asking beforehand which there are would take a quarter of the time that opening takes.
-            if not isinstance(error.__cause__, duckdb.CatalogException):
-                raise
-        others = self.query(statements["table_names"])["table_name"].to_list()
-        if others:
-            raise StoreError(f"{self.path} is a DuckDB file of something else (it holds {', '.join(others[:3])}). Name another file with --store.")
-        return []
-
-    def _refuse_foreign_migrations(self, applied: Sequence[str]) -> None:
-        ours = [fingerprint.of_text(sql) for _, sql in queries.documents("schemas.ddl")]
-        if list(applied) != ours[: len(applied)]:
-            raise StoreError(f"{self.path} was written by another version of this toolkit. Use that version, or pull into a new file.")
-
-    def _refuse_other_version(self) -> None:
-        applied = self._applied_migrations()
-        self._refuse_foreign_migrations(applied)
-        if len(applied) < len(queries.documents("schemas.ddl")) or self._views_are_old():
-            raise StoreError(f"{self.path} has an older schema. Bring it up to date with a command that writes: extract, build-splits or pull.")
-
     @contextmanager
     def _named_errors(self) -> Iterator[None]:
         try:
@@ -267,17 +220,14 @@ class Store:
         return interruptible(self._connection.interrupt, errors=duckdb.Error)
 
 
-def _views_digest() -> str:
-    return fingerprint.of_value([queries.documents("schemas.views"), queries.load("schemas.sql", "vectors.sql")])
-
-
-def _connect(path: Path | str, *, mode: Mode, wait_s: float) -> duckdb.DuckDBPyConnection:
+def _connect(path: Path | None, *, mode: Mode, wait_s: float) -> duckdb.DuckDBPyConnection:
     deadline = time.monotonic() + wait_s
-    target = str(path)
-    if isinstance(path, Path):
+    target = str(path.absolute()) if path else ":memory:"
+    if path and path not in _OPEN:
         check_store_file(path, may_be_absent=mode == "write")
-        target = str(path.absolute())
     while True:
+        if path and path not in _OPEN:
+            torn_blocks.mend(path)
         try:
             return duckdb.connect(target, read_only=mode == "read", config=dict(SETTINGS))
         except duckdb.IOException as error:

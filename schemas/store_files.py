@@ -1,5 +1,11 @@
-"""What lies where a store is to be opened; promises that nothing but a DuckDB file, or nothing, is handed to DuckDB."""
+"""What lies where a store is to be opened; promises that nothing but a DuckDB file, or nothing, is handed to DuckDB.
 
+It also knows which files this process has open: whoever opens one of them a second time, and be it to look at its first bytes, lets go
+of the system's lock when he closes it, and other processes may write.
+"""
+
+import threading
+from collections import Counter
 from pathlib import Path
 
 from schemas.errors import StoreError
@@ -30,3 +36,25 @@ def check_store_file(path: Path, *, may_be_absent: bool) -> None:
         start = stream.read(len(MAGIC) + MAGIC_AT)
     if start and start[MAGIC_AT:] != MAGIC:
         raise StoreError(f"{path} is not a store but another kind of file. Name another file with --store.")
+
+
+class OpenFiles:
+    """Which files this process has open, and how often."""
+
+    def __init__(self) -> None:
+        """None yet."""
+        self._lock, self._times = threading.Lock(), Counter[Path]()
+
+    def __contains__(self, path: Path) -> bool:
+        """Whether it is open."""
+        return self._times[path.resolve()] > 0
+
+    def add(self, path: Path) -> None:
+        """It is opened."""
+        with self._lock:
+            self._times[path.resolve()] += 1
+
+    def remove(self, path: Path) -> None:
+        """It is closed, as often as it was opened."""
+        with self._lock:
+            self._times[path.resolve()] -= 1
