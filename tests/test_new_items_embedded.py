@@ -12,7 +12,9 @@ import tiny_transformer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from media_samples import gradient, tone, write_picture, write_wav
+from typer.testing import CliRunner
 
+import cli
 from milkprep import extract, extractors, newcomers, splits
 from milkprep.encoder import EncoderOptions
 from milkprep.newcomers import again
@@ -175,6 +177,17 @@ def test_a_file_of_no_items_is_refused_in_words(run, tmp_path, name, lines, erro
 def test_a_file_that_is_not_there_is_refused_with_an_example(run, tmp_path):
     with pytest.raises(BadValue, match=r'There is no file .*nowhere.jsonl.*"item": "a1"'):
         newcomers.embed(tmp_path / "nowhere.jsonl", run.feature_sets)
+
+
+def test_what_such_a_file_is_and_what_an_item_lacks_are_said_by_the_files_own_name(run, tmp_path):
+    with pytest.raises(BadValue, match=r"is a folder\. --items takes a file with a line for each new item.*its key in a column `item`, and whatever"):
+        newcomers.embed(tmp_path, run.feature_sets)
+    file = _written(tmp_path, [{"item": "bare"}], "late.jsonl")
+    reasons = [vectors.reasons[0] for vectors in newcomers.embed(file, run.feature_sets).vectors.values()]
+    assert "no title in late.jsonl" in reasons
+    shown = CliRunner().invoke(cli.app, ["recommend", "--help"], env={"COLUMNS": "200"}).stdout
+    assert "A file of new items, a line each" in shown
+    assert "column `item`" in " ".join(shown.split())
 
 
 def test_an_encoder_that_makes_other_vectors_here_is_refused(run, tmp_path):

@@ -20,6 +20,11 @@ from schemas.new_items import Refused
 from schemas.reporting import Reporter
 from schemas.store import Store
 
+#: What a file of new items is, for whoever has none.
+WHAT_IT_IS = (
+    "a file with a line for each new item (.jsonl, .csv, .tsv or .parquet), its key in a column `item`, and whatever there is of `title`, "
+    '`description`, `image`, `audio`, `video`: {"item": "a1", "title": "Red scarf", "image": "pictures/a1.jpg"}.'
+)
 ADVICE = 'Name it `item`: a line is e.g. {"item": "a1", "title": "Red scarf", "image": "pictures/a1.jpg"}.'
 
 
@@ -53,13 +58,14 @@ def read_into(store: Store, path: Path, *, reporter: Reporter) -> Read:
         SourceError: if it is empty, damaged, or has no column of items; or none of its lines is an item.
     """
     if not path.is_file():
-        raise BadValue(f"There is no file {path}. Give --items a table of items: {ADVICE.removeprefix('Name it `item`: ')}")
+        found = f"{path} is a folder." if path.is_dir() else f"There is no file {path}."
+        raise BadValue(f"{found} --items takes {WHAT_IT_IS}")
     table = tables.opened(path, label=path.name)
     roles = columns.assigned(path, table.columns, roles=columns.ITEM_ROLES, said={}, required=("item",), advice=ADVICE)
     items.create_tables(store)
     pairs.create_tables(store)
     column_media.create_tables(store)
-    table_rows.stage_items(store, table, roles, reporter=reporter)
+    table_rows.stage_items(store, table, roles, reporter=reporter, called=table.label)
     items.drop_repeats(store, source=table.label)
     items.keep(store, keep_all=True, source=table.label)
     named = column_media.read(table, roles, root=path.parent, reporter=reporter)

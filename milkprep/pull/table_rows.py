@@ -65,7 +65,7 @@ def stage_pairs(store: Store, table: Table, columns: Mapping[str, str], *, repor
     return n_rows, units
 
 
-def stage_items(store: Store, table: Table, columns: Mapping[str, str], *, reporter: Reporter) -> int:
+def stage_items(store: Store, table: Table, columns: Mapping[str, str], *, reporter: Reporter, called: str = ITEMS_TABLE) -> int:
     """Read a table of items into `staged_items`; its media columns are not looked at.
 
     Args:
@@ -73,6 +73,7 @@ def stage_items(store: Store, table: Table, columns: Mapping[str, str], *, repor
         table: the items.
         columns: of the role `item`, and if there are any `title`, `description`, `brand` and `categories`.
         reporter: told the bytes that were read.
+        called: the table, in the reason why an item has no title.
 
     Returns:
         Rows read.
@@ -85,7 +86,7 @@ def stage_items(store: Store, table: Table, columns: Mapping[str, str], *, repor
     lists = [name for role, name in used.items() if role in LISTS]
     with reporter.progress(f"reading {table.label}", total=table.path.stat().st_size, unit="bytes") as progress:
         for batch in tables.read(table, columns=list(dict.fromkeys(used.values())), lists=lists):
-            _stage_items(store, batch.frame, used, all_read=set(table.columns) <= set(used.values()), source=table.label)
+            _stage_items(store, batch.frame, used, all_read=set(table.columns) <= set(used.values()), source=table.label, called=called)
             for line in batch.refused:
                 rejects.add(line.line, line.reason, line.detail, line.text)
             n_rows += batch.frame.height + len(batch.refused)
@@ -97,7 +98,7 @@ def stage_items(store: Store, table: Table, columns: Mapping[str, str], *, repor
     return n_rows
 
 
-def _stage_items(store: Store, raw: pl.DataFrame, used: Mapping[str, str], *, all_read: bool, source: str) -> None:
+def _stage_items(store: Store, raw: pl.DataFrame, used: Mapping[str, str], *, all_read: bool, source: str, called: str) -> None:
     texts = [pl.col(used[role]).alias(role) if role in used else pl.lit("").alias(role) for role in TEXT_ROLES]
     categories = pl.col(used[CATEGORIES]) if CATEGORIES in used else pl.lit([], dtype=pl.List(pl.String))
     frame = raw.select(pl.col(LINE).alias("line"), *texts, categories.alias(CATEGORIES)).with_columns(pl.col("item").str.strip_chars())
@@ -107,7 +108,7 @@ def _stage_items(store: Store, raw: pl.DataFrame, used: Mapping[str, str], *, al
         _reject(store, keyless.with_columns(reason=pl.lit(RejectReason.MISSING_KEY.value), detail=pl.lit("no item"), text_start=start), source=source)
     whole = taken.select(*TEXT_ROLES, pl.col(CATEGORIES).list.join("\n")).hash_rows().reinterpret(signed=True)
     digests = whole if all_read else taken["line"]  # rows that differ in what was not read are no copies
-    staged = item_rows([_item(*row) for row in taken.select(*TEXT_ROLES, CATEGORIES).iter_rows()])
+    staged = item_rows([_item(*row, called=called) for row in taken.select(*TEXT_ROLES, CATEGORIES).iter_rows()])
     store.append("staged_items", staged.with_columns(taken["line"], digests.alias("digest")))
 
 
@@ -141,12 +142,12 @@ def _pairs(raw: pl.DataFrame, columns: Mapping[str, str], *, all_read: bool) -> 
     )
 
 
-def _item(key: str, title: str, description: str, brand: str, categories: Sequence[str]) -> tuple[object, ...]:
+def _item(key: str, title: str, description: str, brand: str, categories: Sequence[str], *, called: str) -> tuple[object, ...]:
     clean, reason = text_cleaning.clean_title(title)
     told = text_cleaning.clean_description([description])
     names = [name for raw in categories if (name := text_cleaning.clean_name(raw))]
-    no_title = f"no title in {ITEMS_TABLE}" if reason == "" else reason
-    return (key, clean, told, text_cleaning.clean_name(brand), names, [], no_title, None if told else f"no description in {ITEMS_TABLE}", None)
+    no_title = f"no title in {called}" if reason == "" else reason
+    return (key, clean, told, text_cleaning.clean_name(brand), names, [], no_title, None if told else f"no description in {called}", None)
 
 
 def _reject(store: Store, refused: pl.DataFrame, *, source: str) -> None:

@@ -30,7 +30,10 @@ RunStore = Annotated[
 Length = Annotated[int, typer.Option("-k", min=1, help="Length of the list.")]
 Device = Annotated[str, typer.Option(help="Where scores are computed: cpu, cuda or auto.")]
 AMONG = "new: items that training did not see; all: these and the others."
-ITEMS = "A file of items that no store has (.jsonl, .csv, .parquet): embedded as the run's own were, scored, ranked. docs/recommending.md says more."
+ITEMS = (
+    "A file of new items, a line each (.jsonl, .csv, .tsv, .parquet): their keys in a column `item`, and what there is of `title`, `description`, "
+    "`brand`, `categories`, `image`, `audio`, `video` (paths below its folder). Embedded as the run's own were, scored, ranked; docs/recommending.md."
+)
 #: Shown of lines of a file that are no items, and of items that have no score.
 SHOWN_REFUSALS = 10
 
