@@ -58,8 +58,8 @@ def read_into(store: Store, path: Path, *, reporter: Reporter) -> Read:
         SourceError: if it is empty, damaged, or has no column of items; or none of its lines is an item.
     """
     if not path.is_file():
-        found = f"{path} is a folder." if path.is_dir() else f"There is no file {path}."
-        raise BadValue(f"{found} --items takes {WHAT_IT_IS}")
+        what = f"{path} is a folder." if path.is_dir() else f"There is no file {path}."
+        raise BadValue(f"{what} --items takes {WHAT_IT_IS}")
     table = tables.opened(path, label=path.name)
     roles = columns.assigned(path, table.columns, roles=columns.ITEM_ROLES, said={}, required=("item",), advice=ADVICE)
     items.create_tables(store)
