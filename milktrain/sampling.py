@@ -57,6 +57,43 @@ class Negatives:
             open_rows = open_rows[self._seen_rows(users[open_rows], again)]
         return drawn
 
+    def sample_in_parts(self, users: Tensor, *, each: int, part: int, generator: torch.Generator) -> Iterator[Tensor]:
+        """What `sample` draws for so many of each user one after the other, number for number, in memory for one part at a time.
+
+        All is drawn once to see what the users have in training, which is drawn again and kept, and leaves the generator where `sample`
+        does; the rest is drawn a second time from where the generator stood, when a part is asked for.
+
+        Args:
+            users: (n,) int64, as `sample`.
+            each: items of each.
+            part: users of a part.
+            generator: source of randomness.
+
+        Returns:
+            (part * each,) int64 item ids, of one part after the other; the last may be shorter.
+        """
+        again = torch.Generator()
+        again.set_state(generator.get_state())
+        step = max(1, ROWS_PER_CHUNK // each)
+        pieces = enumerate(torch.split(users, step))
+        first = [number * step * each + self._drawn_wrong(piece.repeat_interleave(each), generator) for number, piece in pieces]
+        places = torch.cat(first)
+        items, left = torch.empty_like(places), torch.arange(len(places))
+        while len(left):
+            items[left] = self._draw(len(left), generator)
+            left = left[self._seen_rows(users[places[left] // each], items[left])]
+        return self._drawn_again(len(users) * each, part * each, places, items, again)
+
+    def _drawn_wrong(self, users: Tensor, generator: torch.Generator) -> Tensor:
+        return self._seen_rows(users, self._draw(len(users), generator))
+
+    def _drawn_again(self, n: int, part: int, places: Tensor, items: Tensor, generator: torch.Generator) -> Iterator[Tensor]:
+        for begin in range(0, n, part):
+            drawn = self._draw(min(part, n - begin), generator)
+            a, b = torch.searchsorted(places, torch.tensor([begin, begin + part])).tolist()
+            drawn[places[a:b] - begin] = items[a:b]
+            yield drawn
+
     def _seen_rows(self, users: Tensor, items: Tensor) -> Tensor:
         """Which rows are pairs of training, in order."""
         pieces = enumerate(zip(torch.split(users, ROWS_PER_CHUNK), torch.split(items, ROWS_PER_CHUNK), strict=True))

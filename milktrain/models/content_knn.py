@@ -18,6 +18,8 @@ from milktrain.models import _layers as layers
 from milktrain.models._histories import Histories
 from milktrain.recommender import Content, Ranker, Task
 
+#: Numbers of content that are joined for users at a time: 256 MB.
+CELLS_OF_CONTENT = 2**26
 #: Cosines of users' items with candidates that are in memory at a time, in `nearest`.
 CELLS = 2**22
 
@@ -56,12 +58,18 @@ class ContentKnn:
         """Cosines with (C,) candidates."""
         z = self.places(items)
         if self.own.likeness == "profile":
-            return lambda users: self._profiles(users) @ z.T
+            return lambda users: self._by_profile(users, z)
         return lambda users: self._by_nearest(users, z)
 
     def places(self, items: Tensor) -> Tensor:
         """Content of (C,) items at length 1, (C, F)."""
         return F.normalize(self.content.of(items), dim=1)
+
+    def _by_profile(self, users: Tensor, z: Tensor) -> Tensor:
+        """(U, C)."""
+        # Even in size, so that no last part of one row takes another way through the matrix product.
+        n_parts = -(-len(users) * self.content.width // CELLS_OF_CONTENT)
+        return torch.cat([self._profiles(part) @ z.T for part in torch.tensor_split(users, max(1, min(n_parts, len(users))))])
 
     def _profiles(self, users: Tensor) -> Tensor:
         """(U, F) mean contents at length 1."""
@@ -90,7 +98,8 @@ class ContentKnn:
         counts = self.known.counts[users]
         place = torch.arange(len(rows)) - (counts.cumsum(0) - counts)[owner]
         cosines = torch.full((len(users), int(counts.max()), len(z)), -torch.inf)  # (U, L, C)
-        cosines[owner, place] = self.places(self.items.ids[rows]) @ z.T
+        parts = torch.split(self.items.ids[rows], max(1, CELLS_OF_CONTENT // self.content.width))
+        cosines[owner, place] = torch.cat([self.places(part) @ z.T for part in parts])
         best = cosines.topk(min(self.own.n_nearest, cosines.shape[1]), dim=1).values  # (U, k, C)
         there = best > -torch.inf
         return best.masked_fill(~there, 0).sum(dim=1) / there.sum(dim=1)

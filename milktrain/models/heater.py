@@ -128,9 +128,9 @@ class Heater(nn.Module):
         """Every interaction once; those of a step have their negatives one after the other: 5 of the first, 5 of the second."""
         pairs, sampler = self._to_draw_from()
         shuffled = pairs[torch.randperm(len(pairs), generator=generator)]
-        drawn = sampler.sample(shuffled[:, 0].repeat_interleave(self.negatives_each), generator=generator).view(-1, self.negatives_each)
-        parts = zip(torch.split(shuffled, batch_size), torch.split(drawn, batch_size), strict=True)
-        return Batches(-(-len(pairs) // batch_size), (Batch(part[:, 0], part[:, 1], negatives.flatten()) for part, negatives in parts))
+        drawn = sampler.sample_in_parts(shuffled[:, 0], each=self.negatives_each, part=batch_size, generator=generator)
+        parts = zip(torch.split(shuffled, batch_size), drawn, strict=True)
+        return Batches(-(-len(pairs) // batch_size), (Batch(part[:, 0], part[:, 1], negatives) for part, negatives in parts))
 
     def losses(self, batch: Batch, *, generator: np.random.Generator) -> Losses:
         """Squared error of scores against 1 and 0, and of made vectors against collaborative ones."""

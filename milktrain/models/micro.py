@@ -23,6 +23,7 @@ where it is, whereas the moments of the published optimizer may go on to move it
 Shapes: B triples, R different items in them, U users, V items, W training items, M modalities, D width, K edges.
 """
 
+import weakref
 from typing import Annotated
 
 import numpy as np
@@ -111,6 +112,7 @@ class Micro(nn.Module):
         self.graphed_by = nn.ModuleList(self._kept)
         self._raw: dict[int, Graph] = {}
         self._learned: dict[int, tuple[_Kept, Graph]] = {}
+        self._last_walk: weakref.ref[_Walk] | None = None
 
     def begin_epoch(self) -> None:
         """Make the learned graphs anew, of the maps as they are."""
@@ -142,9 +144,9 @@ class Micro(nn.Module):
 
     def ranker(self, items: Tensor) -> Ranker:
         """Inner products with users after propagation."""
-        users, ids = self._walked()
-        z = self._places(items, ids)
-        return lambda some: users[some] @ z.T
+        walked = self._shared_walk()
+        z = self._places(items, walked.items)
+        return lambda some: walked.users[some] @ z.T
 
     def places(self, items: Tensor) -> Tensor:
         """(C,) items where users are after propagation, (C, D)."""
@@ -161,6 +163,14 @@ class Micro(nn.Module):
     def _walked(self) -> tuple[Tensor, Tensor]:
         """(U, D) and (W, D) after LightGCN."""
         return lightgcn.propagated(self.users.weight, self.items.weight, self.to_users, self.to_items, layers=self._propagations)
+
+    def _shared_walk(self) -> "_Walk":
+        """One propagation for all rankers of the same weights, for as long as any of them is there: each would have all users to itself."""
+        there = self._last_walk() if self._last_walk else None
+        if there is None or not there.is_of(self.users.weight, self.items.weight):
+            there = _Walk(self.users.weight.detach().clone(), self.items.weight.detach().clone(), *self._walked())
+            self._last_walk = weakref.ref(there)
+        return there
 
     def _seen(self, items: Tensor) -> Tensor:
         """(R, M, D): the sum of each item's neighbours in each modality."""
@@ -214,6 +224,26 @@ class Micro(nn.Module):
 
     def _known(self, m: int) -> Rows:
         return Rows(self._content.features[m], self._training.ids)
+
+
+class _Walk:
+    """What propagation made of vectors, and of which.
+
+    Args:
+        of_users: (U, D) before.
+        of_items: (W, D) before.
+        users: (U, D) after.
+        items: (W, D) after.
+    """
+
+    def __init__(self, of_users: Tensor, of_items: Tensor, users: Tensor, items: Tensor) -> None:
+        self._of_users, self._of_items, self.users, self.items = of_users, of_items, users, items
+        self._with_gradient = torch.is_grad_enabled()
+
+    def is_of(self, users: Tensor, items: Tensor) -> bool:
+        """Whether it is of these vectors, and made where gradients are wanted as they are now."""
+        same = torch.equal(self._of_users, users) and torch.equal(self._of_items, items)
+        return same and self._with_gradient == torch.is_grad_enabled()
 
 
 class _Kept(nn.Module):

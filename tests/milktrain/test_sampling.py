@@ -28,6 +28,22 @@ def test_a_negative_is_a_candidate_that_the_user_does_not_have(seed, n):
     assert not have & set(zip(train[:, 0].tolist(), drawn.tolist(), strict=True))
 
 
+@pytest.mark.parametrize(("each", "part", "rows"), [(5, 7, 1 << 20), (5, 7, 64), (1, 1000, 33), (3, 1, 2)])
+def test_what_is_drawn_in_parts_is_what_is_drawn_at_once_number_for_number(monkeypatch, each, part, rows):
+    monkeypatch.setattr(sampling, "ROWS_PER_CHUNK", rows)
+    train = (torch.rand(40, 30, generator=_generator(3)) < 0.6).nonzero()
+    sampler = sampling.negatives(train, candidates=torch.arange(30), n_items=30)
+    users = train[torch.randperm(len(train), generator=_generator(1)), 0]
+    one, other = _generator(5), _generator(5)
+    whole = sampler.sample(users.repeat_interleave(each), generator=one)
+    parts = sampler.sample_in_parts(users, each=each, part=part, generator=other)
+    assert torch.equal(one.get_state(), other.get_state())  # before any part is asked for
+    torch.rand(3, generator=other)  # what is drawn in between is no matter
+    found = list(parts)
+    assert {len(each_part) for each_part in found[:-1]} <= {part * each}
+    assert torch.equal(torch.cat(found), whole)
+
+
 def test_negatives_are_uniform_over_what_is_left():
     train = torch.tensor([[0, 0], [0, 1]])
     sampler = sampling.negatives(train, candidates=torch.arange(6), n_items=6)
