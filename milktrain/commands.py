@@ -126,7 +126,7 @@ def models(
     name: Annotated[str | None, typer.Argument(help="A model, to show its settings, source and departures; a list of all when not given.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the models that `train --model` knows, or say what one is and which settings it alone has."""
+    """List the models that `train --model` knows, or say what one is, which settings it alone has, which it shares, and their ranges."""
     from dataclasses import asdict
 
     import polars as pl
@@ -141,16 +141,17 @@ def models(
         console.emit(rows) if as_json else console.table(pl.DataFrame(rows), title=f"{len(rows)} models; `python cli.py models NAME` says more")
         return
     check_known(name, list(known), what="model")
-    settings = [asdict(each) for each in listing.settings(name)]
     if as_json:
-        console.emit({"model": name, "about": known[name].about, "collaborative": listing.needs_collaborative(name), "settings": settings})
+        settings = [asdict(each) for each in listing.settings(name)]
+        apart = {"own": [each for each in settings if each["own"]], "common": [each for each in settings if not each["own"]]}
+        about = {"model": name, "about": known[name].about, "collaborative": listing.needs_collaborative(name)}
+        console.emit(about | {"settings": settings} | apart)
         return
     console.say(known[name].about)
-    shown = [row | {"value": str(row["value"]), "searched": "yes" if row["searched"] else ""} for row in settings]
-    if all(row["name"] == "batch_size" for row in shown):
-        console.say(f"{name} has no settings that it alone knows; docs/method.md and docs/training.md have those that all share.")
-    if shown:
-        console.table(pl.DataFrame(shown), title=f"settings of {name}; searched: what `sweep` varies when nothing is said")
+    for title, frame in listing.tables(name):
+        console.table(frame, title=title)
+    for line in listing.remarks(name):
+        console.say(line)
 
 
 def remarks(run: "Run") -> list[str]:
