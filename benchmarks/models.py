@@ -75,7 +75,7 @@ class Timed:
 
 def learning(names: list[str]) -> list[str]:
     """Those that learn by epochs; milk first."""
-    learn = [name for name in names if name not in ("popularity", "random-order", "content-knn")]
+    learn = [name for name in names if name not in ("popularity", "random-order", "content-knn", "content-popularity")]
     return sorted(learn, key=lambda name: (name != "milk", name))
 
 

@@ -25,10 +25,13 @@ Value = bool | int | float | str
 
 #: Common settings that only milk has a use for; named for another model they are refused.
 OF_MILK = frozenset({"alpha", "environments", "without", "beta", "lam", "reduction", "unbiased", "alignment", "regularisation"})
-#: Models that learn nothing, and the common settings that shape them; of the others they accept any, and are the same whatever it is.
+#: Settings of what models are given as content.
+OF_CONTENT = frozenset({"preprocessing", "pca_width", "imputation", "neighbours", "ridge"})
+#: Models that learn nothing of users, and the common settings that shape them; of the others they accept any, and are the same whatever it is.
 #: They stand here and not in the models' files because lists of runs ask for them, and must not load torch for it.
 FLOORS: Mapping[str, frozenset[str]] = {
-    "content-knn": frozenset({"preprocessing", "pca_width", "imputation", "neighbours", "ridge"}),
+    "content-knn": OF_CONTENT,
+    "content-popularity": OF_CONTENT,
     "popularity": frozenset(),
     "random-order": frozenset(),
 }
