@@ -22,6 +22,9 @@ from schemas.contracts import Modality, Part, Setting
 from schemas.errors import DataError, FeatureMissing
 from schemas.store import Store
 
+#: Shares where nothing else is asked for.
+COLD_FRACTION, TEST_LOSS, TRAIN_LOSS = 0.2, 0.5, 0.3
+
 
 @dataclass(frozen=True, slots=True)
 class SplitReport:
@@ -49,9 +52,9 @@ class SplitReport:
 
 
 def build(
-    store_path: Path, *, setting: Setting | None = None, seed: int, cold_fraction: float = 0.2, test_loss: float = 0.5, train_loss: float = 0.3,
-    scenario: Sequence[float] | None = None, losses: Mapping[Part, Mapping[Modality, float]] | None = None, order: Order = Order.RANDOM,
-    which: Missing = Missing.RANDOM, name: str | None = None, replace: bool = False,
+    store_path: Path, *, setting: Setting | None = None, seed: int, cold_fraction: float = COLD_FRACTION, test_loss: float = TEST_LOSS,
+    train_loss: float = TRAIN_LOSS, scenario: Sequence[float] | None = None, losses: Mapping[Part, Mapping[Modality, float]] | None = None,
+    order: Order = Order.RANDOM, which: Missing = Missing.RANDOM, name: str | None = None, replace: bool = False,
 ) -> SplitReport:  # fmt: skip
     """Draw a split and store it.
 
@@ -83,13 +86,30 @@ def build(
     if name is not None:
         rows.check_name(name)
     with Store(store_path, mode="update") as store:
-        touched, present = _touched(store)
-        items, availability = _draw(touched, present, asked)
-        split = rows.named(
-            store, name or asked.name, setting=asked.setting, seed=seed, parameters=asked.parameters, items=items, availability=availability
-        )
-        notes = _shortfalls(items, availability, asked)
+        split = _drawn(store, asked, name=name)
+        notes = _shortfalls(split.items, split.availability, asked)
         return _report(store, split, changed=rows.store_as_asked(store, split, replace=replace), notes=notes)
+
+
+def check(store_path: Path, *, setting: Setting | None, seed: int, scenario: Sequence[float] | None = None, name: str) -> None:
+    """Draw a split and store nothing, to hear what `build` of the same would say.
+
+    Args:
+        store_path: the store.
+        setting: as of `build`, as all else.
+        seed: of the draw.
+        scenario: shares of new items that lose 0, 1, ... modalities.
+        name: of the split.
+
+    Raises:
+        MilkError: as `build`.
+    """
+    asked = plan.made(
+        setting=setting, seed=seed, scenario=scenario, cold_fraction=COLD_FRACTION, test_loss=TEST_LOSS, train_loss=TRAIN_LOSS,
+    )  # fmt: skip
+    rows.check_name(name)
+    with Store(store_path, mode="read") as store:
+        rows.is_there(store, _drawn(store, asked, name=name))
 
 
 def build_given(store_path: Path, file: Path, *, name: str | None = None, replace: bool = False) -> SplitReport:
@@ -137,6 +157,14 @@ def write_inside(
     """
     rows.check_name(name)
     rows.write(store, rows.named(store, name, setting=setting, seed=0, parameters=parameters, items=items, availability=availability))
+
+
+def _drawn(store: Store, asked: Plan, *, name: str | None) -> SplitRows:
+    touched, present = _touched(store)
+    items, availability = _draw(touched, present, asked)
+    return rows.named(
+        store, name or asked.name, setting=asked.setting, seed=asked.seed, parameters=asked.parameters, items=items, availability=availability
+    )
 
 
 def _touched(store: Store) -> tuple[pl.DataFrame, pl.DataFrame]:

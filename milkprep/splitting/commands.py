@@ -68,7 +68,9 @@ def build_splits(
     _tell(ctx.obj, report, as_json=as_json)
 
 
-def build_named(store_path: Path, *, setting: Setting | None, scenario: Sequence[float] | None, seed: int, name: str) -> None:
+def build_named(
+    store_path: Path, *, setting: Setting | None, scenario: Sequence[float] | None, seed: int, name: str, dry_run: bool = False
+) -> None:  # fmt: skip
     """Build a split under a name, for whoever needs one that is not there: as the command of that setting, or scenario, and seed does.
 
     Args:
@@ -77,12 +79,16 @@ def build_named(store_path: Path, *, setting: Setting | None, scenario: Sequence
         scenario: shares of new items that lose 0, 1, ... modalities; None: as the setting has it.
         seed: of the draw.
         name: of the split.
+        dry_run: store nothing, and say only whether it could be built.
 
     Raises:
         MilkError: as `milkprep.splits.build`.
     """
     from milkprep import splits
 
+    if dry_run:
+        splits.check(store_path, setting=setting, scenario=scenario, seed=seed, name=name)
+        return
     splits.build(store_path, setting=setting, scenario=scenario, seed=seed, name=name)
 
 

@@ -135,8 +135,8 @@ def apply(loss: Loss, present: Mask, *, modalities: Sequence[Modality], generato
         if len(loss.shares) > len(modalities):
             most = LEVELS[len(modalities) - 1]
             raise BadValue(
-                f"--scenario has items lose {LEVELS[len(loss.shares) - 1]}, but the store has vectors of {len(modalities)} modalities and an item "
-                f"keeps one: {most} is the most it can lose. Leave more out, or extract or import another modality."
+                f"The scenario has items lose {LEVELS[len(loss.shares) - 1]}, but the store has vectors of {len(modalities)} modalities and an item "
+                f"keeps one: {most} is the most it can lose. Let items lose fewer, or extract or import another modality."
             )
         return missing.lose_levels(present, shares=loss.shares, generator=generator, weights=weights)
     absent = [modality for modality in loss.shares if modality not in modalities]

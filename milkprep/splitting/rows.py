@@ -69,16 +69,27 @@ def store_as_asked(store: Store, split: SplitRows, *, replace: bool) -> bool:
     """
     sql = queries.load("milkprep.sql", "splits.sql")
     found = store.query(sql["find"], name=split.name)
-    if found.height and found["fingerprint"].item() == split.fingerprint:
+    if found["fingerprint"].to_list() == [split.fingerprint] or (not replace and is_there(store, split)):
         return False
-    if found.height and not replace:
-        raise DataError(f"{store.path} already has another split {split.name!r}. Give --replace to overwrite it, or --name to keep both.")
     with store.transaction():
         for old in found["split_id"]:
             for statement in ("forget", "forget_items", "forget_availability"):
                 store.run(sql[statement], split_id=old)
         write(store, split)
     return True
+
+
+def is_there(store: Store, split: SplitRows) -> bool:
+    """Whether this very split is stored.
+
+    Raises:
+        DataError: if another one has its name.
+    """
+    found = store.query(queries.load("milkprep.sql", "splits.sql")["find"], name=split.name)
+    if found.height and found["fingerprint"].item() != split.fingerprint:
+        what_next = "Name this one otherwise to keep both, or overwrite that one with `python cli.py build-splits --replace`."
+        raise DataError(f"{store.path} already has another split {split.name!r}, made otherwise. {what_next}")
+    return bool(found.height)
 
 
 def write(store: Store, split: SplitRows) -> None:

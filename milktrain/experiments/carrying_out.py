@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from milktrain import bundle, recipe
-from milktrain.experiments import record, searching
-from milktrain.experiments.cells import BuildsSplit, Cell, Experiment, setting_of
+from milktrain import recipe
+from milktrain.experiments import record, searching, splits
+from milktrain.experiments.cells import BuildsSplit, Cell, Experiment
 from milktrain.experiments.chosen import settings_of
 from milktrain.experiments.plan import searches
 from milktrain.experiments.record import Done, Searched, State
@@ -72,7 +72,7 @@ def carry_out(
         carried = Carried(experiment, {cell.key: Done() for cell in cells})
         carried.write()
         with reporter.progress("experiment", total=len(cells) + n_trials(experiment), unit="runs") as progress:
-            broken = _make_splits(experiment, build_split, progress)
+            broken = splits.make(experiment, build_split, note=progress.note)
             for cell in cells:
                 carried.done[cell.key] = _one(carried, cell, broken=broken, reporter=_Within(progress, cell))
                 progress.advance()
@@ -98,30 +98,6 @@ def search_key(experiment: Experiment, cell: Cell) -> SearchKey:
 
 def _is_searched(experiment: Experiment, cell: Cell) -> bool:
     return searching.planned(experiment, cell) is not None
-
-
-def _make_splits(experiment: Experiment, build_split: BuildsSplit, progress: Progress) -> dict[tuple[str, str], str]:
-    """Make the splits that are not there; those that cannot be made, with the reason.
-
-    One of a scenario is asked for in any case: it is left alone if it is what was asked for, and refused if its name stands for another.
-    """
-    broken: dict[tuple[str, str], str] = {}
-    for source in experiment.sources:
-        try:
-            there = set(bundle.split_names(source.store))
-        except MilkError as error:
-            broken |= {(str(source.store), split): str(error) for split in experiment.splits()}
-            continue
-        for split in experiment.splits():
-            setting, scenario, seed = setting_of(experiment.plan, split)
-            if split in there and scenario is None:
-                continue
-            progress.note(f"making split {split} of {source.store.name}")
-            try:
-                build_split(source.store, setting=setting, scenario=scenario, seed=seed, name=split)
-            except MilkError as error:
-                broken[str(source.store), split] = str(error)
-    return broken
 
 
 def _one(carried: Carried, cell: Cell, *, broken: dict[tuple[str, str], str], reporter: "_Within") -> Done:

@@ -1,6 +1,6 @@
 """An experiment taken apart: one cell is one training, and stands for one store, setting, row and repeat."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -18,8 +18,10 @@ RUNS, EXPERIMENTS, SWEEPS = "runs", "experiments", "sweeps"
 class BuildsSplit(Protocol):
     """What makes a split that is not there; given by who knows how."""
 
-    def __call__(self, store_path: Path, *, setting: Setting | None, scenario: Sequence[float] | None, seed: int, name: str) -> object:
-        """Store a split under a name."""
+    def __call__(
+        self, store_path: Path, *, setting: Setting | None, scenario: Sequence[float] | None, seed: int, name: str, dry_run: bool = False
+    ) -> object:  # fmt: skip
+        """Store a split under a name; with `dry_run` only raise what would be raised."""
         ...
 
 
@@ -153,6 +155,17 @@ def wrong_beside(named: Sequence[str] | None, *, stores: Sequence[Path], dataset
     if missing := [str(path) for path in paths if not path.is_file()]:
         found.append(DataError(f"There is no store at {', '.join(missing)}. Make one with `python cli.py pull`."))
     return found
+
+
+def grouped(cells: Iterable[tuple[Cell, str]]) -> list[str]:
+    """Cells with the reasons why they are not there, those of one reason together: rows, splits, store, reason."""
+    by_row: dict[tuple[str, str, str], list[str]] = {}
+    for cell, reason in cells:
+        by_row.setdefault((cell.source.store.name, reason, cell.line.name), []).append(cell.split)
+    together: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
+    for (store, reason, row), splits in by_row.items():
+        together.setdefault((store, reason, tuple(splits)), []).append(row)
+    return [f"{', '.join(rows)} on {', '.join(splits)} of {store}: {reason}" for (store, reason, splits), rows in together.items()]
 
 
 def setting_of(plan: Plan, split: str) -> tuple[Setting | None, list[float] | None, int]:

@@ -11,6 +11,8 @@ from schemas.errors import BadValue
 from schemas.reporting import Console
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from milktrain.experiments.carrying_out import Carried
     from milktrain.experiments.cells import BuildsSplit, Experiment
     from milktrain.experiments.looking_ahead import Ahead
@@ -103,7 +105,7 @@ def _carry_out(console: Console, planned: "Experiment", build_split: "BuildsSpli
     from milktrain.experiments import carrying_out, figures, looking_ahead, record, results, tables
 
     if dry_run:
-        _tell_ahead(console, planned, looking_ahead.look(planned), as_json=as_json)
+        _tell_ahead(console, planned, looking_ahead.look(planned, build_split=build_split), as_json=as_json)
         return
     carried = carrying_out.carry_out(planned, build_split=build_split, reporter=console)
     files = [*tables.write(carried), *figures.write(carried)]
@@ -119,24 +121,28 @@ def _carry_out(console: Console, planned: "Experiment", build_split: "BuildsSpli
 
 
 def _tell(console: Console, carried: "Carried", files: list[Path]) -> None:
-    from milktrain.experiments import tables
+    from milktrain.experiments import cells, tables
+    from schemas.wording import counted
 
     for title, frame in (*tables.beside(carried), *tables.by_missing(carried)):
         console.table(frame, title=title)
-    console.table(tables.times(carried), title="finished runs, and what they took; shared processors take longer")
+    console.table(_without_the_same(tables.times(carried)), title="finished runs, and what they took; shared processors take longer")
     if carried.searched:
-        console.table(tables.searches(carried).drop("splits"), title="what searches on validation chose")
+        console.table(_without_the_same(tables.chosen(carried)), title="what searches chose, and its value on validation")
     for line in tables.remarks(carried):
         console.say(line)
-    for cell, reason in carried.failed:
-        console.say(f"Not there: {cell.line.name} on {cell.split} of {cell.source.store.name}: {reason}")
+    for line in cells.grouped(carried.failed):
+        console.say(f"Not there: {line}")
     reused = sum(each.reused for each in carried.done.values())
-    console.say(f"{len(carried.done)} runs, {reused} of them finished before and not trained again, {len(carried.failed)} failed.")
+    console.say(f"{counted(len(carried.done), 'run')}, {reused} finished before and not trained again, {len(carried.failed)} failed.")
     console.say(f"Experiment folder: {carried.experiment.folder} ({', '.join(file.name for file in files)})")
 
 
 def _tell_ahead(console: Console, planned: "Experiment", ahead: "list[Ahead]", *, as_json: bool) -> None:
     import polars as pl
+
+    from milktrain.experiments import cells, looking_ahead
+    from schemas.wording import counted
 
     rows = [
         {
@@ -150,11 +156,28 @@ def _tell_ahead(console: Console, planned: "Experiment", ahead: "list[Ahead]", *
         for each in ahead
     ]
     if as_json:
-        console.emit({"folder": str(planned.folder), "runs": rows})
+        reasons = [{"reason": each.reason} for each in ahead]
+        console.emit({"folder": str(planned.folder), "runs": [row | reason for row, reason in zip(rows, reasons, strict=True)]})
         return
-    console.table(pl.DataFrame(rows), title=f"{planned.plan.title}: what would be done")
-    there = sum(bool(each.run_id) and each.state == "there already" for each in ahead)
-    console.say(f"{len(ahead)} runs, {there} there already, after {sum(each.trials for each in ahead)} trials of searches. Nothing was done.")
+    known = (looking_ahead.THERE, looking_ahead.UNFINISHED)
+    shown = [row | {"trials first": row["trials first"] or None, "run": row["run"] if row["state"] in known else None} for row in rows]
+    frame = _without_the_same(pl.DataFrame(shown, schema_overrides={"trials first": pl.Int64, "run": pl.String}))
+    on = "" if "store" in frame.columns else f" on {planned.sources[0].store.name}"
+    console.table(frame, title=f"{planned.plan.title}: what would be done{on}")
+    cannot = [(each.cell, each.reason) for each in ahead if each.state == looking_ahead.CANNOT]
+    for line in cells.grouped(cannot):
+        console.say(f"Cannot be trained: {line}")
+    there, trials = sum(each.state == looking_ahead.THERE for each in ahead), sum(each.trials for each in ahead)
+    told = [counted(len(ahead), "run"), f"{there} there already"]
+    told += [f"{len(cannot)} that cannot be trained"] if cannot else []
+    told += [f"after {counted(trials, 'trial')} of searches"] if trials else []
+    console.say(f"{', '.join(told)}. Nothing was done.")
+
+
+def _without_the_same(frame: "pl.DataFrame") -> "pl.DataFrame":
+    """Without store and setting where all rows have the same, and without columns of nothing: terminals are narrow."""
+    same = {name for name in ("store", "setting") if name in frame.columns and frame[name].n_unique() == 1}
+    return frame.drop(name for name in frame.columns if name in same or frame[name].null_count() == frame.height)
 
 
 def _list_plans(console: Console, *, as_json: bool) -> None:

@@ -60,7 +60,7 @@ def summed_up(found: Sweep, cell: Cell, plan: SweepPlan, *, budget: int) -> Sear
     trials = found.trials[:budget]
     best = records.best(trials)
     if not best:
-        raise TrainingDiverged(f"None of the {budget} trials of its search was complete; see {found.folder}")
+        raise TrainingDiverged(f"No trial of its search was complete, of {budget}; see {found.folder}")
     return Searched(
         store=cell.source.store.name, setting=cell.setting, row=cell.line.name, splits=tuple(plan.splits), metric=plan.metric, trials=len(trials),
         n_complete=len(best), value=best[0].value, chosen=dict(best[0].settings), seconds=sum(trial.seconds for trial in trials),

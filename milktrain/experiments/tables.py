@@ -16,11 +16,12 @@ import polars as pl
 from milktrain.comparing import comparison, rendering
 from milktrain.comparing.labelled import LabelledRun
 from milktrain.comparing.layout import Extra
-from milktrain.experiments import published, record, results
+from milktrain.experiments import cells, published, record, results
 from milktrain.experiments.carrying_out import Carried
 from milktrain.experiments.cells import Source
 from milktrain.experiments.plan import lines
 from schemas.contracts import Part
+from schemas.wording import counted
 
 PLACES = 4
 #: Metrics in a table for a terminal, which is not as wide as a page.
@@ -77,7 +78,7 @@ def times(carried: Carried) -> pl.DataFrame:
                 mine = results.finished(carried, source, setting, line.name)
                 taken = {"s a run": [each.seconds for each in mine.values()], "s an epoch": [each.seconds_per_epoch for each in mine.values()]}
                 told = {name: _seconds(seconds) for name, seconds in taken.items()}
-                rows.append({"store": source.store.name, "setting": setting, "": line.name, "runs": len(mine)} | told)
+                rows.append({"store": source.store.name, "setting": setting, "row": line.name, "runs": len(mine)} | told)
     return pl.DataFrame(rows)
 
 
@@ -99,6 +100,22 @@ def searches(carried: Carried) -> pl.DataFrame:
         for each in carried.searched.values()
     ]
     return pl.DataFrame(rows)
+
+
+def chosen(carried: Carried) -> pl.DataFrame:
+    """For a terminal: what each search chose, and on how many trials."""
+    rows = [
+        {
+            "store": each.store,
+            "setting": each.setting,
+            "row": each.row,
+            "trials": each.trials,
+            each.metric: each.value,
+            "chosen": ", ".join(f"{name} {_short(value)}" for name, value in each.chosen.items()),
+        }
+        for each in carried.searched.values()
+    ]
+    return pl.from_dicts(rows, infer_schema_length=None)
 
 
 def by_missing(carried: Carried) -> list[tuple[str, pl.DataFrame]]:
@@ -125,8 +142,9 @@ def remarks(carried: Carried) -> list[str]:
         names = ", ".join(published.datasets())
         said.append(f"No published numbers are shown: none are known of these stores. --dataset says which of {names} a store is.")
     if carried.searched:
-        budgets = sorted({each.trials for each in carried.searched.values()})
-        said.append(f"Settings were searched on validation alone, a budget of {' or '.join(map(str, budgets))} trials each.")
+        *fewer, most = sorted({each.trials for each in carried.searched.values()})
+        budgets = " or ".join((*map(str, fewer), counted(most, "trial")))
+        said.append(f"Settings were searched on validation alone, a budget of {budgets} each.")
     return said
 
 
@@ -141,7 +159,7 @@ def _side_by_side(carried: Carried, source: Source, frame: pl.DataFrame) -> pl.D
     }
     ours = {(row["row"], row["metric"]): row for row in frame.iter_rows(named=True)}
     names = [line.name for line in lines(carried.experiment.plan)]
-    alone = [row for row in dict.fromkeys(row for row, _ in theirs) if row not in names]
+    alone = [row for row in dict.fromkeys(row for row, metric in theirs if metric in metrics) if row not in names]
     rows: list[dict[str, object]] = []
     for name in (*names, *alone):
         row: dict[str, object] = {"": name}
@@ -158,6 +176,10 @@ def _cell(mean: float | None, sd: float | None) -> str:
     if mean is None:
         return ""
     return f"{mean:.{PLACES}f}" + ("" if sd is None else f" ± {sd:.{PLACES}f}")
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _seconds(taken: list[float]) -> str:
@@ -178,7 +200,7 @@ def _head(carried: Carried, ending: str) -> str:
     """What stands above the tables of a file."""
     said = [carried.experiment.plan.title, *remarks(carried)]
     if ending == "md":
-        failed = [f"Not there: {cell.line.name} on {cell.split} of {cell.source.store.name}: {reason}" for cell, reason in carried.failed]
+        failed = [f"Not there: {each}" for each in cells.grouped(carried.failed)]
         return f"# {said[0]}\n\n" + "".join(f"{line}\n\n" for line in (*said[1:], *failed))
     return "".join(f"% {line}\n" for line in said) if ending == "tex" else ""
 

@@ -15,7 +15,7 @@ import small_experiments
 from small_experiments import SPACE, carry_out, experiment, metrics, plan
 
 from milkprep.splitting.commands import build_named
-from milktrain.experiments import carrying_out, figures, looking_ahead, record, results, tables
+from milktrain.experiments import carrying_out, figures, record, results, tables
 from milktrain.experiments.record import State
 from schemas import locks
 from schemas.contracts import Modality, Setting
@@ -201,25 +201,6 @@ def test_two_processes_cannot_carry_out_one_experiment(path):
         pytest.raises(DataError, match=r"Another process works on the experiment .*Wait for it to finish"),
     ):
         carrying_out.carry_out(planned, build_split=build_named, reporter=Silent())
-
-
-def test_looking_ahead_says_what_would_be_done_and_touches_nothing(path):
-    planned = experiment(
-        path, plan({"name": "MILK"}, {"name": "floor", "model": "random-order", "search": False}, search={"trials": 3, "space": SPACE})
-    )
-    before = _listing(path.parent)
-    ahead = looking_ahead.look(planned)
-    assert _listing(path.parent) == before
-    assert [(each.state, each.trials) for each in ahead] == [
-        (looking_ahead.AFTER_SEARCH, 3), (looking_ahead.NEEDS_SPLIT, 0), (looking_ahead.AFTER_SEARCH, 0), (looking_ahead.NEEDS_SPLIT, 0)
-    ]  # fmt: skip
-    carried = carrying_out.carry_out(planned, build_split=build_named, reporter=Silent())
-    before = _listing(path.parent)
-    ahead = looking_ahead.look(planned)
-    assert _listing(path.parent) == before
-    assert [(each.state, each.run_id) for each in ahead] == [(looking_ahead.THERE, carried.done[each.cell.key].run_id) for each in ahead]
-    changed = looking_ahead.look(experiment(path, plan({"name": "MILK", "set": {"beta": 7.0}}, seeds=1)))
-    assert [each.state for each in changed] == [looking_ahead.TO_TRAIN]
 
 
 def test_published_numbers_stand_beside_ours_for_the_dataset_that_a_store_is_of(path):
