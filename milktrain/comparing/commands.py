@@ -11,6 +11,7 @@ from milktrain.commands import DEFAULT_STORE, AsJson, StorePath
 from schemas.contracts import Part
 from schemas.errors import BadValue
 from schemas.reporting import Console
+from schemas.wording import counted
 
 if TYPE_CHECKING:
     from milktrain.comparing.labelled import LabelledRun
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 METRICS = ("recall@20", "ndcg@20")
+ROWS = "Rows of each table in a terminal, the best first; 0 for all. 40 of means and 10 of tests if not given."
 
 
 class Format(StrEnum):
@@ -44,12 +46,13 @@ def compare(
     by: Annotated[list[str] | None, typer.Option(help="What labels say: model, preset, or any setting; repeat. What differs if not given.")] = None,
     form: Annotated[Format, typer.Option("--format", help="For a terminal, a page, a paper, or programs.")] = Format.TABLE,
     out: Annotated[Path | None, typer.Option(help="Write to this file rather than stdout; for all formats but table.")] = None,
+    rows: Annotated[int | None, typer.Option(min=0, help=ROWS)] = None,
     resamples: Annotated[int, typer.Option(min=0, max=1_000_000, help="Of the bootstrap; 0 for no intervals.")] = 2000,
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Put finished runs side by side: mean and deviation over splits or seeds, the best marked, differences tested. See docs/comparing.md."""
-    from milktrain.comparing import comparison, output, rendering
+    from milktrain.comparing import comparison, output, rendering, terminal
 
     console: Console = ctx.obj
     if as_json and (form is not Format.TABLE or out):
@@ -66,9 +69,11 @@ def compare(
         console.emit(output.as_object(compared) | {"notes": notes})
         return
     if form is Format.TABLE:
-        for title, frame in rendering.table(compared, order=order):
+        shown = terminal.show(compared, order=order, most=rows)
+        for title, frame in shown.tables:
             console.table(frame, title=title)
-        for line in [*notes, *rendering.notes(compared)]:
+        chosen = [] if named or experiment or by else terminal.how_to_choose(compared, n_runs=len(found))
+        for line in [*notes, *shown.notes, *chosen]:
             console.say(line)
         return
     text = {Format.MARKDOWN: rendering.markdown, Format.LATEX: rendering.latex, Format.CSV: rendering.csv}[form](compared, order=order)
@@ -78,7 +83,7 @@ def compare(
         sys.stdout.write(text)
         return
     output.write(text, out)
-    console.say(f"{len(compared.cells)} cells and {len(compared.tests)} tests written to {out}.")
+    console.say(f"{counted(len(compared.cells), 'cell')} and {counted(len(compared.tests), 'test')} written to {out}.")
 
 
 def _gathered(

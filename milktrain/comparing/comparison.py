@@ -13,7 +13,7 @@ from milktrain.comparing import remarks as differing
 from milktrain.comparing.facts import Facts
 from milktrain.comparing.labelled import LabelledRun
 from milktrain.comparing.pairs import Pairing, Tested
-from milktrain.comparing.panels import Panel, panels
+from milktrain.comparing.panels import Panel, as_rows, panels
 from milktrain.comparing.results import Cell, Column, Comparison, Test
 from milktrain.comparing.significance import holm
 from milktrain.recipe import Run
@@ -21,6 +21,7 @@ from schemas.contracts import Part
 from schemas.errors import BadValue, DataError
 from schemas.plugins import check_known
 from schemas.reporting import Reporter, Silent
+from schemas.wording import counted
 
 __all__ = ["Cell", "Column", "Comparison", "Test", "compare"]
 
@@ -50,12 +51,13 @@ def compare(
     known = [(run.label, facts.of(run.manifest, folder=run.folder)) for run in runs]
     judged = [(label, run) for label, run in known if run.means(part)]
     if not judged:
-        raise DataError(f"None of {len(known)} runs was judged on {part}. Runs of a sweep are judged on validation alone: --part val.")
+        raise DataError(f"Of {counted(len(known), 'run')} none was judged on {part}. Runs of a sweep are judged on validation alone: --part val.")
     _check(judged, metrics=metrics, part=part, against=against, resamples=resamples)
     side_by_side, told = panels(judged)
     remarks = told + differing.of(side_by_side)
     if len(judged) < len(known):
-        remarks.insert(0, f"{len(known) - len(judged)} runs are left out that were not judged on {part}.")
+        n_out = len(known) - len(judged)
+        remarks.insert(0, f"{counted(n_out, 'run is', many='runs are')} left out, not judged on {part}.")
     cells: list[Cell] = []
     tests: list[Test] = []
     for panel in side_by_side:
@@ -94,9 +96,9 @@ def _cells(panel: Panel, *, metrics: Sequence[str], part: Part) -> tuple[list[Ce
     for metric in metrics:
         having = [label for label, mine in panel.runs.items() if all(metric in run.means(part) for run in mine)]
         cells += _ranked([_cell(panel, label, metric, part=part) for label in having], metric)
-        empty += [
-            f"{label} on {panel.name} has runs that did not measure {metric}: its cell is empty." for label in panel.runs if label not in having
-        ]
+        if lacking := [label for label in panel.runs if label not in having]:
+            have, cell = ("has", "its cell is") if len(lacking) == 1 else ("have", "their cells are")
+            empty.append(f"{as_rows(lacking)} on {panel.name} {have} runs that did not measure {metric}: {cell} empty.")
     return cells, empty
 
 

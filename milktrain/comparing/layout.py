@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from milktrain.comparing.bootstrap import LEVEL
+from milktrain.comparing.panels import as_rows
 from milktrain.comparing.results import Cell, Column, Comparison, Test
 from schemas.errors import BadValue
 
@@ -80,11 +81,15 @@ class Differences:
     """The tests of one column against one label, as text.
 
     Args:
-        title: the column, and against which row.
+        column: whose tests.
+        title: the column.
+        against: which row.
         rows: in each a label, and a text a heading of `HEADINGS`.
     """
 
+    column: Column
     title: str
+    against: str
     rows: Sequence[Sequence[str]]
 
 
@@ -99,7 +104,7 @@ def differences(comparison: Comparison, *, order: Sequence[str] = ()) -> list[Di
     for test in comparison.tests:
         groups.setdefault((test.column, test.against), []).append(test)
     return [
-        Differences(f"{' '.join(heading(column))}, against {against}", [_test(test) for test in sorted(mine, key=lambda test: at[test.label])])
+        Differences(column, " ".join(heading(column)), against, [_test(test) for test in sorted(mine, key=lambda test: at[test.label])])
         for (column, against), mine in groups.items()
     ]
 
@@ -175,5 +180,5 @@ def _over(comparison: Comparison) -> str:
     for cell, count in counts.items():
         clauses.setdefault(count, []).append(f"{cell.label} ({heading(cell.column)[0]})")
     usual = max(clauses, key=lambda count: len(clauses[count]))
-    others = [f"{count} of {', '.join(dict.fromkeys(named))}" for count, named in clauses.items() if count != usual]
+    others = [f"{count} of {as_rows(list(dict.fromkeys(named)))}" for count, named in clauses.items() if count != usual]
     return f"{usual}, but {'; '.join(others)}"

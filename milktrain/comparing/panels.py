@@ -11,9 +11,12 @@ from typing import TypeVar
 
 from milktrain.comparing.facts import Facts
 from schemas.errors import BadValue
+from schemas.wording import counted
 
 Split = tuple[str, str]
 SHOWN = 6
+#: Letters that names of rows may take in a sentence; of more their number is said.
+LONGEST = 100
 Usual = TypeVar("Usual", str, frozenset[Split], tuple[int, ...])
 Group = TypeVar("Group", bound=Hashable)
 Member = TypeVar("Member")
@@ -90,6 +93,25 @@ def split_names(splits: Iterable[Split]) -> list[str]:
     return [name if often[name] == 1 else f"{name} ({digest})" for name, digest in listed]
 
 
+def as_rows(labels: Sequence[str]) -> str:
+    """Rows by their names where these are few and short, else how many there are.
+
+    Example:
+        >>> as_rows(["milk", "duif"]), as_rows(["milk (alpha=0.0981, beta=71.39, lam=0.2691, learning_rate=0.00161)"] * 2)
+        ('milk, duif', '2 rows')
+    """
+    names = ", ".join(labels)
+    return names if len(labels) == 1 or (len(labels) <= SHOWN and len(names) <= LONGEST) else counted(len(labels), "row")
+
+
+def of_rows(groups: Iterable[tuple[str, Group]]) -> dict[Group, list[str]]:
+    """Labels by what is to be said of them, so that it is said once."""
+    found: dict[Group, list[str]] = defaultdict(list)
+    for label, said in groups:
+        found[said].append(label)
+    return found
+
+
 def listed(names: Sequence[str]) -> str:
     """Some names, and how many more there are."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
@@ -99,7 +121,7 @@ def listed(names: Sequence[str]) -> str:
 def _once(runs: Mapping[str, Sequence[Facts]], *, where: str) -> tuple[dict[str, list[Facts]], list[str]]:
     """One run a label, split and seed: of several that are the same but for the version that made them, the one finished last."""
     kept: dict[str, list[Facts]] = {}
-    remarks = []
+    again, averaged = [], []
     for label, mine in runs.items():
         if len({run.profile for run in mine}) > 1:
             raise BadValue(f"{label} on {where} has runs of several profiles, which rank other candidates. Label them apart with --by profile.")
@@ -110,10 +132,15 @@ def _once(runs: Mapping[str, Sequence[Facts]], *, where: str) -> tuple[dict[str,
                 what = f"{label} on {where} has two runs of split {run.split[0]}, seed {run.seed} that differ in {', '.join(differing[:SHOWN])}"
                 raise BadValue(f"{what}. Label them apart with --by {differing[0]}, or choose with --run.")
         if len(last) < len(ordered):
-            remarks.append(f"{label} on {where}: {len(ordered) - len(last)} runs are there again from before; the one finished last counts.")
+            again.append((label, len(ordered) - len(last)))
         if mixed := sorted({name for run in last.values() for name in _different(run, ordered[0])}):
-            remarks.append(f"{label} on {where} averages runs that differ in {', '.join(mixed[:SHOWN])}.")
+            averaged.append((label, ", ".join(mixed[:SHOWN])))
         kept[label] = list(last.values())
+    n_again = sum(n for _, n in again)
+    of = f"{as_rows([label for label, _ in again])} on {where}: {counted(n_again, 'run')} {'is' if n_again == 1 else 'are'} there again from before"
+    remarks = [f"{of}; of each the one finished last counts."] if again else []
+    for names, labels in of_rows(averaged).items():
+        remarks.append(f"{as_rows(labels)} on {where} {'averages' if len(labels) == 1 else 'average'} runs that differ in {names}.")
     return kept, remarks
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from milktrain.comparing.panels import Panel, listed, most_common, split_names
+from milktrain.comparing.panels import Panel, as_rows, listed, most_common, of_rows, split_names
 
 #: What may differ between labels that are compared, as far as it is said, and what it is called.
 SAID = {"device": "devices", "modalities": "modalities"}
@@ -24,10 +24,12 @@ def _differences(panel: Panel) -> list[str]:
             said = [f"without {listed(lacking)}"] * bool(lacking) + [f"with {listed(more)} besides"] * bool(more)
             elsewhere.setdefault(" and ".join(said), []).append(label)
     for lack, labels in elsewhere.items():
-        remarks.append(f"† {listed(labels)} on {panel.name}: {lack}, so that the mean is over other items than the others'.")
-    for label, mine in panel.runs.items():
-        if mine[0].profile != panel.profile:
-            remarks.append(f"† {label} on {panel.name} was judged by the profile {mine[0].profile}, the others by {panel.profile}.")
+        remarks.append(f"† {as_rows(labels)} on {panel.name}: {lack}, so that the mean is over other items than the others'.")
+    by_profile = of_rows((label, mine[0].profile) for label, mine in panel.runs.items())
+    for profile, labels in by_profile.items():
+        if profile != panel.profile:
+            were = "was" if len(labels) == 1 else "were"
+            remarks.append(f"† {as_rows(labels)} on {panel.name} {were} judged by the profile {profile}, the others by {panel.profile}.")
     remarks += _seeds(panel)
     for name, called in SAID.items():
         remarks += _told_apart(
@@ -47,10 +49,11 @@ def _seeds(panel: Panel) -> list[str]:
     usual = {split: most_common(each[split] for each in mine.values() if split in each) for split in splits}
     others = [label for label, each in mine.items() if any(seeds != usual[split] for split, seeds in each.items())]
     uneven = [label for label, each in mine.items() if len({len(seeds) for seeds in each.values()}) > 1]
-    told = listed([f"{label} {_numbers(mine[label].values())}" for label in others])
+    by_seeds = of_rows((label, _numbers(mine[label].values())) for label in others)
+    told = listed([f"{as_rows(labels)} {seeds}" for seeds, labels in by_seeds.items()])
     return [
         *([f"Other training seeds on {panel.name} than {_numbers(usual.values())}: {told}."] if others else []),
-        *(f"{label} on {panel.name} has more training seeds on some splits than on others." for label in uneven),
+        *([f"{as_rows(uneven)} on {panel.name} {_have(uneven)} more training seeds on some splits than on others."] if uneven else []),
     ]
 
 
@@ -60,13 +63,20 @@ def _numbers(seeds: Iterable[tuple[int, ...]]) -> str:
 
 def _between(found: Sequence[Panel]) -> list[str]:
     """Labels that were trained with other settings for one column than for another, as a search a dataset leaves them; not what datasets bring."""
-    remarks = []
+    elsewhere = []
     for label in sorted({label for panel in found for label in panel.runs}):
         mine = [panel.runs[label][0].settings for panel in found if label in panel.runs]
         names = dict.fromkeys(name for each in mine for name in each if name not in SAID and not name.endswith(VECTORS))
         if differing := [name for name in names if len({each.get(name) for each in mine}) > 1]:
-            remarks.append(f"{label} was trained with other settings for one column than for another: {listed(differing)}.")
-    return remarks
+            elsewhere.append((label, listed(differing)))
+    return [
+        f"{as_rows(labels)} {'was' if len(labels) == 1 else 'were'} trained with other settings for one column than for another: {names}."
+        for names, labels in of_rows(elsewhere).items()
+    ]
+
+
+def _have(labels: Sequence[str]) -> str:
+    return "has" if len(labels) == 1 else "have"
 
 
 def _told_apart(panel: Panel, what: str, told: Mapping[str, str]) -> list[str]:
@@ -74,5 +84,6 @@ def _told_apart(panel: Panel, what: str, told: Mapping[str, str]) -> list[str]:
     if len(set(told.values())) < 2:
         return []
     usual = most_common(told.values())
-    others = listed([f"{label} {each}" for label, each in told.items() if each != usual])
+    by_value = of_rows((label, each) for label, each in told.items() if each != usual)
+    others = listed([f"{as_rows(labels)} {each}" for each, labels in by_value.items()])
     return [f"Other {what} on {panel.name} than {usual}: {others}."]

@@ -1,4 +1,4 @@
-"""Comparisons as Markdown, LaTeX, CSV, and as tables for a terminal.
+"""Comparisons as Markdown, LaTeX and CSV; `terminal` has them for a terminal.
 
 `extra` lets published numbers stand beside ours: a value by column (dataset, setting, metric) by label. They are never marked, ranked or tested.
 `order` says which labels stand first; else rows are in alphabetical order.
@@ -34,7 +34,12 @@ def markdown(comparison: Comparison, *, extra: Extra | None = None, order: Seque
     lines = [*_md_table(head, rows), "", *_md_said(layout.caption(comparison, marks="the best in bold, the second underlined"))]
     if comparison.tests:
         for tests in layout.differences(comparison, order=order):
-            lines += ["", f"{_md(tests.title)}:", "", *_md_table(["", *layout.HEADINGS], [[_md(text) for text in row] for row in tests.rows])]
+            lines += [
+                "",
+                f"{_md(f'{tests.title}, against {tests.against}')}:",
+                "",
+                *_md_table(["", *layout.HEADINGS], [[_md(text) for text in row] for row in tests.rows]),
+            ]
         lines += ["", *_md_said(layout.about_tests(comparison))]
     return "\n".join(lines) + "\n"
 
@@ -50,7 +55,7 @@ def latex(comparison: Comparison, *, extra: Extra | None = None, order: Sequence
     if comparison.tests:
         rows = [" & ".join(["", *map(_tex, layout.HEADINGS)]) + r" \\"]
         for tests in layout.differences(comparison, order=order):
-            rows += [r"\midrule", rf"\multicolumn{{{len(layout.HEADINGS) + 1}}}{{l}}{{{_tex(tests.title)}}} \\"]
+            rows += [r"\midrule", rf"\multicolumn{{{len(layout.HEADINGS) + 1}}}{{l}}{{{_tex(f'{tests.title}, against {tests.against}')}}} \\"]
             rows += [" & ".join(map(_tex, row)) + r" \\" for row in tests.rows]
         lines += ["", *_tex_table("l" + "r" * len(layout.HEADINGS), rows, layout.about_tests(comparison))]
     return "\n".join(lines) + "\n"
@@ -71,38 +76,6 @@ def csv(comparison: Comparison, *, extra: Extra | None = None, order: Sequence[s
     target = io.StringIO()
     pl.concat([ours, theirs], how="diagonal").write_csv(target)
     return target.getvalue()
-
-
-def table(comparison: Comparison, *, extra: Extra | None = None, order: Sequence[str] = ()) -> list[tuple[str, pl.DataFrame]]:
-    """For a terminal: titles and frames, of means a dataset and setting each, then of tests; what they mean is said by `notes`."""
-    laid = layout.lay_out(comparison, extra=extra, order=order)
-    found = []
-    every = [*laid.rows, *laid.extra]
-    for place, columns in groupby(range(len(laid.columns)), key=lambda at: laid.columns[at][:2]):
-        texts = {layout.heading(laid.columns[at])[1]: [_plain(marks[at]) for _, marks in every] for at in columns}
-        found.append((layout.heading((*place, ""))[0], pl.DataFrame({"": [label for label, _ in every], **texts})))
-    heads = ["", "gain", "low", "high", "t users", "Wilcoxon", "splits", "t splits"]  # a terminal has room for p values after correction
-    for tests in layout.differences(comparison, order=order):
-        rows = [
-            [label, gain, *(between.split(" to ") if between else ("", "")), t, ranks, n, over]
-            for label, gain, between, _, _, t, _, ranks, n, _, over in tests.rows
-        ]
-        found.append((tests.title, pl.DataFrame(rows, schema=dict.fromkeys(heads, pl.String), orient="row")))
-    return found
-
-
-def notes(comparison: Comparison) -> list[str]:
-    """What the tables for a terminal mean, a sentence each."""
-    corrected = (
-        ["gain: the difference; low, high: its interval. p values are those after correction; the other formats have all."]
-        if comparison.tests
-        else []
-    )
-    return [*layout.caption(comparison, marks="the best has *, the second '"), *layout.about_tests(comparison), *corrected]
-
-
-def _plain(mark: Mark | None) -> str:
-    return "" if mark is None else f"{mark.text}{('', '*', chr(39))[mark.place]}{layout.DAGGER * mark.dagger}"
 
 
 def _md(text: str) -> str:

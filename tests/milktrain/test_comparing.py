@@ -262,15 +262,15 @@ def test_of_the_same_run_twice_the_one_finished_last_counts(tmp_path):
     new = write(tmp_path, {METRIC: [0.75]}, finished_at="2020-01-02")
     found = compare([labelled("ours", new), labelled("ours", old)])
     assert found.cells[0].mean == 0.75
-    assert "ours on a.duckdb ftmt: 1 runs are there again from before; the one finished last counts." in found.remarks
+    assert "ours on a.duckdb ftmt: 1 run is there again from before; of each the one finished last counts." in found.remarks
 
 
 def test_runs_judged_on_another_part_are_left_out_and_said(tmp_path):
     runs = [labelled("a", write(tmp_path, {METRIC: [0.5]})), labelled("a", write(tmp_path, {METRIC: [0.5]}, part="val", seed=1))]
     found = compare(runs)
-    assert (len(found.cells), found.cells[0].n, found.remarks[0]) == (1, 1, "1 runs are left out that were not judged on test.")
+    assert (len(found.cells), found.cells[0].n, found.remarks[0]) == (1, 1, "1 run is left out, not judged on test.")
     assert compare(runs, part=Part.VAL).part is Part.VAL
-    with pytest.raises(DataError, match="None of 1 runs was judged on test"):
+    with pytest.raises(DataError, match="Of 1 run none was judged on test"):
         compare(runs[1:])
 
 

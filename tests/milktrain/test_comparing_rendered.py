@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from small_runs import labelled, write
 
-from milktrain.comparing import comparison, layout, rendering
+from milktrain.comparing import comparison, layout, rendering, terminal
 from schemas.errors import BadValue
 
 METRIC = "recall@20"
@@ -63,7 +63,7 @@ def test_cells_over_other_splits_have_a_dagger_in_every_format(three):
     found = compare(three[:5])
     assert "| c | 0.1250† |" in rendering.markdown(found)
     assert r"c & 0.1250$^\dagger$ \\" in rendering.latex(found)
-    assert rendering.table(found)[0][1]["Recall@20"].to_list() == ["0.5000 ± 0.0000*", "0.2500 ± 0.0000'", "0.1250†"]
+    assert terminal.show(found).tables[0][1]["Recall@20"].to_list() == ["0.5000 ± 0.0000*", "0.2500 ± 0.0000'", "0.1250†"]
     assert "n = 2 splits, but n = 1 seed of c (a FTMT)" in rendering.markdown(found)
 
 
@@ -122,8 +122,8 @@ def test_published_numbers_stand_beside_ours_and_are_never_marked_or_tested(thre
     assert "| a | **0.5000 ± 0.0000** |  |" in markdown
     assert "\\midrule\npublished & 0.7500 & 0.0625 \\\\" in latex
     check_latex(latex)
-    (_, mine), (title, added), *_ = rendering.table(found, extra=theirs)
-    assert (title, added["Recall@20"].to_list()) == ("b FTMT", ["", "", "", "0.0625"])
+    (_, mine), (title, added), *_ = terminal.show(found, extra=theirs).tables
+    assert (title, added["Recall@20"].to_list()) == ("b FTMT", ["0.0625"])
     assert mine["Recall@20"].to_list()[-1] == "0.7500"
     rows = pl.read_csv(io.StringIO(rendering.csv(found, extra=theirs))).filter(label="published")
     assert rows.select("mean", "sd", "rank", "p_t").rows() == [(0.75, None, None, None), (0.0625, None, None, None)]
@@ -146,11 +146,10 @@ def test_rows_stand_in_the_order_asked_for(three):
 
 
 def test_a_terminal_is_shown_corrected_p_values_and_told_so(three):
-    tables = dict(rendering.table(compare(three)))
-    tested = tables["a FTMT Recall@20, against a"]
-    assert tested.columns == ["", "gain", "low", "high", "t users", "Wilcoxon", "splits", "t splits"]
+    shown = terminal.show(compare(three))
+    tested = dict(shown.tables)["a FTMT Recall@20, against a, on 2 splits"]
+    assert tested.columns == ["", "gain", "low", "high", "t users", "Wilcoxon", "t splits"]
     assert tested["gain"].to_list() == ["-0.2500", "-0.3750"]
-    assert tested["splits"].to_list() == ["2", "2"]
-    notes = " ".join(rendering.notes(compare(three)))
+    notes = " ".join(shown.notes)
     assert "the best has *, the second '" in notes
     assert "p over users is too small" in notes
