@@ -26,7 +26,7 @@ from milktrain import commands as training
 from milktrain import rooms
 from milktrain.experiments import commands as experiments
 from milktrain.using import commands as using
-from schemas import __version__, answers, reporting
+from schemas import __version__, answers, reporting, wording
 from schemas.answers import Format
 from schemas.contracts import Modality, Setting
 from schemas.errors import BadValue, MilkError
@@ -62,8 +62,10 @@ class RichConsole:
         """A frame as a table on stdout."""
         from rich import box
         from rich.table import Table
+        from rich.text import Text
 
-        table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+        self.data.print(Text(title, style="italic"))  # as wide as the terminal, where a table's own title is as wide as the table
+        table = Table(box=box.SIMPLE_HEAD)
         for name, dtype in frame.schema.items():
             table.add_column(name, justify="right" if dtype.is_numeric() else "left", overflow="fold")
         for row in answers.rows(frame):
@@ -99,7 +101,7 @@ class RichConsole:
                 if note := "".join(task.fields["note"] for task in self.tasks):
                     yield Text(f"  {note}", no_wrap=True, overflow="ellipsis")
 
-        counted = (MofNCompleteColumn(), TextColumn(unit), Rate()) if unit else ()
+        counted = (MofNCompleteColumn(), TextColumn(wording.unit(total, unit)), Rate()) if unit else ()
         clock = TimeElapsedColumn() if total is None else TimeRemainingColumn(compact=True, elapsed_when_finished=True)
         columns = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=16), *counted, clock)
         with Noted(*columns, console=self.talk, refresh_per_second=8) as bars:
@@ -188,7 +190,7 @@ def sql(
     if fmt is Format.TABLE and out is None:
         console.table(
             answer.head(SHOWN_ROWS),
-            title=f"{answer.height} rows" if answer.height <= SHOWN_ROWS else f"the first {SHOWN_ROWS} of {answer.height} rows",
+            title=wording.counted(answer.height, "row") if answer.height <= SHOWN_ROWS else f"the first {SHOWN_ROWS} of {answer.height} rows",
         )
         return
     answers.write(answer, fmt, out=out, stdout=sys.stdout.buffer)

@@ -10,6 +10,7 @@ from milktrain.profiles import Profile
 from schemas.contracts import Modality
 from schemas.errors import BadValue
 from schemas.reporting import Console
+from schemas.wording import counted
 
 if TYPE_CHECKING:
     import polars as pl
@@ -117,7 +118,7 @@ def runs(
         console.emit(frame.to_dicts())
         return
     shown = dict.fromkeys((*LISTED, *([sort] if sort else [])))
-    console.table(frame.select(column for column in shown if column in frame.columns), title=f"{frame.height} runs in {place}")
+    console.table(frame.select(column for column in shown if column in frame.columns), title=f"{counted(frame.height, 'run')} in {place}")
 
 
 @app.command(epilog="Example: python cli.py models duif")
@@ -163,7 +164,7 @@ def remarks(run: "Run") -> list[str]:
         assert isinstance(best, int)
         assert isinstance(config, dict)
         went_on = f", gone on at epoch {run.resumed_at} where it had been stopped" if run.resumed_at else ""
-        lines.append(f"{epochs} epochs of {manifest['seconds_per_epoch']:.2f} s, best on validation at {best}{went_on}.")
+        lines.append(f"{counted(epochs, 'epoch')} of {manifest['seconds_per_epoch']:.2f} s, best on validation at {best}{went_on}.")
         if epochs - best <= config["patience"]:
             lines.append(f"It ended at max_epochs, not for want of patience: --set max_epochs={2 * epochs} may find better.")
     return [*lines, f"Run folder: {run.folder}{' (replaces the same run from before)' if run.replaced else ''}"]
@@ -177,12 +178,13 @@ def _of_judging(run: "Run") -> list[str]:
     assert isinstance(n_users, dict)
     assert isinstance(without, dict)
     assert isinstance(rule, dict)
+    left_out = f"{counted(without['test'], 'user')} without {'is' if without['test'] == 1 else 'are'} left out"
     chance = min(1.0, LISTED_CUTOFF / n_candidates)
     lines = [
         f"Ranked: {rule['candidates']}.",
-        f"That is {n_candidates} candidates at test: a random list of {LISTED_CUTOFF} finds {chance:.4f} of what is relevant.",
+        f"That is {counted(n_candidates, 'candidate')} at test: a random list of {LISTED_CUTOFF} finds {chance:.4f} of what is relevant.",
         f"Masked: {rule['masked']}. Ties: {rule['ties']}.",
-        f"Judged: {rule['users']}, {n_users['test']} at test; {without['test']} users without are left out.",
+        f"Judged: {rule['users']}, {n_users['test']} at test; {left_out}.",
     ]
     if manifest["model"] == "milk" and "," not in str(manifest["modalities"]):
         lines.append(

@@ -21,6 +21,7 @@ from milktrain.metrics import chosen
 from milktrain.recipe import Run
 from schemas.errors import BadValue, TrainingDiverged
 from schemas.reporting import Progress, Reporter
+from schemas.wording import counted
 
 #: Means by metric, by part of the split.
 Metrics = dict[str, dict[str, float]]
@@ -60,7 +61,7 @@ class Repeats:
         spread = f"Mean and standard deviation (divisor n - 1) over n = {self.n} {self.over}{each}."
         alone = f"One of the {self.over} alone has no standard deviation: give --seeds 2 or more, or several splits."
         n_reused = sum(run.reused for run in self.runs)
-        reused = [f"{n_reused} of {len(self.runs)} runs had been finished before and were not trained again."] if n_reused else []
+        reused = [f"{n_reused} of {counted(len(self.runs), 'run')} had been finished before, and not trained again."] if n_reused else []
         return [spread if self.sd else alone, *reused, f"Run folders: in {self.runs[0].folder.parent}"]
 
 

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Protocol
 
+from schemas import wording
+
 if TYPE_CHECKING:  # polars takes a third of a second to import, and --help needs none of it
     import polars as pl
 
@@ -83,7 +85,7 @@ class Lines:
             say: takes a line.
             clock: seconds; for tests.
         """
-        self._label, self._total, self._unit, self._say, self._clock = label, total, unit, say, clock
+        self._label, self._total, self._unit, self._say, self._clock = label, total, wording.unit(total, unit), say, clock
         self._done, self._note = 0, ""
         self._started = self._told_at = clock()
         self._told = 0

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from schemas.reporting import Console
+from schemas.wording import counted
 
 app = typer.Typer()
 
@@ -49,4 +50,4 @@ def report(
     document.write(document.render(chosen, parts, left_out=left_out), out)
     for line in left_out:
         console.say(line)
-    console.say(f"{len(chosen)} runs, {out.stat().st_size / 1000:.0f} kB: {out}. Open it in a browser.")
+    console.say(f"{counted(len(chosen), 'run')}, {out.stat().st_size / 1000:.0f} kB: {out}. Open it in a browser.")

@@ -10,6 +10,7 @@ import typer
 from milktrain.commands import DEFAULT_STORE, SETTINGS, AsJson, StorePath, changes_of, modalities_of
 from schemas.errors import BadValue
 from schemas.reporting import Console
+from schemas.wording import counted
 
 if TYPE_CHECKING:
     import polars as pl
@@ -90,11 +91,11 @@ def _tell(console: Console, found: "Sweep", plan: "Plan", *, store: Path) -> Non
     ends = [trial.state.value for trial in found.trials]
     counts = ", ".join(f"{ends.count(end)} {end}" for end in dict.fromkeys(ends))
     if found.best:
-        console.table(best_trials(found, plan), title=f"{plan.metric} on validation, the best of {len(ends)} trials ({counts})")
+        console.table(best_trials(found, plan), title=f"{plan.metric} on validation, the best of {counted(len(ends), 'trial')} ({counts})")
         shares = ", and the share of each in what decides (PED-ANOVA)" if found.importance else ""
         console.table(best_settings(found, plan), title=f"their settings{shares}")
     if found.n_before:
-        console.say(f"{min(found.n_before, len(ends))} of the trials were there before.")
+        console.say(f"There before: {counted(min(found.n_before, len(ends)), 'trial')}.")
     if not found.best:
         console.say(f"No trial was complete ({counts}): lower learning_rate in the space, or look at the features with `python cli.py check`.")
         return

@@ -23,6 +23,7 @@ from schemas.contracts import Modality, Part
 from schemas.errors import BadValue, DataError, TrainingDiverged
 from schemas.plugins import check_known
 from schemas.reporting import Progress, Reporter, Silent
+from schemas.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -145,7 +146,7 @@ def _keep_best(trials: Sequence[Trial], *, plan: Plan, folder: Path) -> None:
         for run_id in {each.run_id for trial in trials for each in trial.splits} - kept - {""}:
             (folder / records.RUNS / run_id / records.WEIGHTS).unlink(missing_ok=True)
         remarks = (
-            f"The best of {len(trials)} trials of the sweep {folder.name}: trial {first.number}.",
+            f"The best of {counted(len(trials), 'trial')} of the sweep {folder.name}: trial {first.number}.",
             f"Mean {plan.metric} on validation of {', '.join(plan.splits)}: {first.value:.6f}.",
             f"Train with it: --model {plan.model} --config {records.BEST}",
         )

@@ -80,7 +80,7 @@ def test_one_repeat_has_a_mean_and_no_spread():
     assert found.mean["test"]["ndcg@10"] == 0.25
     assert found.sd is None
     assert "no standard deviation" in found.in_words()[0]
-    assert found.in_words()[1] == "1 of 1 runs had been finished before and were not trained again."
+    assert found.in_words()[1] == "1 of 1 run had been finished before, and not trained again."
 
 
 def test_the_table_has_a_row_a_run_then_mean_and_deviation_of_the_metrics_asked_for():
