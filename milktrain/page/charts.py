@@ -103,7 +103,7 @@ def lines(series: Sequence[Series], *, title: str, description: str, axes: Axes,
 
 
 def bars(rows: Sequence[Bar], *, title: str, description: str, x: str, numbers: Table, legend: Sequence[tuple[str, int]] = ()) -> Figure:
-    """A chart of horizontal bars, each with its name above and its value beside it; of many, the first.
+    """A chart of horizontal bars, each with its name above and its value beside it; of many, the first, and the title says so.
 
     Args:
         rows: the bars.
@@ -124,7 +124,8 @@ def bars(rows: Sequence[Bar], *, title: str, description: str, x: str, numbers: 
         shapes.append(Shape("text", {"x": at, "y": str(height - 6), "text-anchor": anchor}, tidy(value)))
     for n, bar in enumerate(drawn):
         shapes += _bar(bar, scale, top=n * ROW)
-    return Figure(title, description, WIDTH, height, tuple(shapes), x, "", tuple(legend), numbers)
+    called = title if len(drawn) == len(rows) else f"{title}: {len(drawn)} of {len(rows)}"
+    return Figure(called, description, WIDTH, height, tuple(shapes), x, "", tuple(legend), numbers)
 
 
 def _bar(bar: Bar, scale: Scale, *, top: int) -> list[Shape]:

@@ -66,12 +66,16 @@ def _differing(found: Sequence[Found], differing: Sequence[str]) -> list[Section
     for run in found:
         by.setdefault(run.configuration, run)
     runs = {key: sum(run.configuration == key for run in found) for key in by}
-    usual = {name: _usual([_exact(run.settings.get(name)) for run in found]) for name in differing}
+    usual = {name: _usual([_exact(run.settings[name]) for run in found if name in run.settings]) for name in differing}
     rows = []
     for key, run in by.items():
         values = [(name, _exact(run.settings.get(name))) for name in differing]
-        rows.append([run.label, runs[key], *(Cell(value, "" if value == usual[name] else "differs") for name, value in values)])
-    told = Words("A row a configuration; what differs from the most frequent value of its column is underlined and set off.")
+        differs = {name for name, value in values if name in run.settings and value != usual[name]}
+        rows.append([run.label, runs[key], *(Cell(value, "differs" if name in differs else "") for name, value in values)])
+    told = Words(
+        "A row a configuration; what differs from the most frequent value of its column is underlined and set off. "
+        "A dash: the model has no such setting, or it makes no difference to it."
+    )
     made = table("Settings that differ", ["configuration", "runs", *differing], rows, words=range(2, 2 + len(differing)))
     return [Section("configuration-differing", "What differs", [told, made])]
 

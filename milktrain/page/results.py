@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from milktrain.comparing import comparison
+from milktrain.comparing import comparison, facts, labelled
 from milktrain.comparing.labelled import LabelledRun
 from milktrain.comparing.results import Comparison
 from milktrain.comparing.results import Test as Tested
@@ -18,6 +18,7 @@ DRAWN = ("recall@20", "ndcg@20")
 #: Draws of the bootstrap of differences, from a fixed seed.
 RESAMPLES = 1000
 PLACES = {1: "best", 2: "second"}
+OVER_SPLITS = "p (t, splits)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,14 @@ def section(found: Sequence[Found], colours: Colours) -> Section:
         "The best of a column is marked ●, the second ○; † marks what was not run on the splits of the others and is not ranked."
     )
     inside = [Section(f"results-{n}", in_words(context), _blocks(same, colours)) for n, (context, same) in enumerate(by_context(found), start=1)]
-    return Section("results", "Results", [Words(told)], inside)
+    return Section("results", "Results", [Words(told), *map(Words, _unsaid(found))], inside)
+
+
+def _unsaid(found: Sequence[Found]) -> list[str]:
+    """What labels go without saying; nothing where an experiment gave them."""
+    runs = [LabelledRun(run.label, run.folder, run.record) for run in found]
+    made = labelled.labels([facts.of(run.record, folder=run.folder) for run in found])
+    return labelled.unsaid(runs) if made == [run.label for run in found] else []
 
 
 def _blocks(same: Sequence[Found], colours: Colours) -> list[Block]:
@@ -56,16 +64,16 @@ def _blocks(same: Sequence[Found], colours: Colours) -> list[Block]:
     numbers = _of_comparison(compared) if compared else _summed_up(same, part, main)
     blocks += [Words(f"Nothing could be tested. {problem}", "loud")] if problem else []
     blocks += [Words(remark) for remark in (compared.remarks if compared else ())]
-    blocks.append(_table(PARTS[part].capitalize(), numbers, main, colours))
+    blocks.append(_table(PARTS[part].capitalize(), numbers, main))
     figures = tuple(_bars(part, name, numbers[name], colours) for name in DRAWN if numbers.get(name))
     blocks += [Figures(figures)] if figures else []
-    blocks += _tests(compared.tests) if compared else []
+    blocks += _tests(compared.tests, standing=_standing(numbers, main)) if compared else []
     for one in dict.fromkeys((part, "val")):
-        blocks += _all_metrics(same, one, colours)
+        blocks += _all_metrics(same, one)
     return blocks
 
 
-def _all_metrics(same: Sequence[Found], part: str, colours: Colours) -> list[Table]:
+def _all_metrics(same: Sequence[Found], part: str) -> list[Table]:
     """Every metric of a part, a table a cut-off."""
     known = metrics_of(same, part)
     cutoffs = sorted({name.rpartition("@")[2] for name in known}, key=lambda cutoff: (len(cutoff), cutoff))
@@ -73,7 +81,7 @@ def _all_metrics(same: Sequence[Found], part: str, colours: Colours) -> list[Tab
     for cutoff in cutoffs:
         names = [name for name in known if name.rpartition("@")[2] == cutoff]
         caption = f"{PARTS[part].capitalize()}: every metric at {cutoff}"
-        made.append(_table(caption, _summed_up(same, part, names), names, colours, folded=True))
+        made.append(_table(caption, _summed_up(same, part, names), names, folded=True))
     return made
 
 
@@ -112,10 +120,20 @@ def _summed_up(same: Sequence[Found], part: str, metrics: Sequence[str]) -> _Num
     return found
 
 
-def _table(caption: str, numbers: _Numbers, metrics: Sequence[str], colours: Colours, *, folded: bool = False) -> Table:
-    labels = colours.ordered({label: None for cells in numbers.values() for label in cells})
+def _standing(numbers: _Numbers, metrics: Sequence[str]) -> list[str]:
+    """Labels in the order of a table: the best of its first metric first, those that are not comparable last."""
+
+    def by(label: str) -> tuple[bool, bool, float, str]:
+        mine = [numbers[metric].get(label) for metric in metrics if metric in numbers]
+        first = mine[0] if mine else None
+        return not all(cell.comparable for cell in mine if cell), first is None, -first.mean if first else 0.0, label
+
+    return sorted({label for cells in numbers.values() for label in cells}, key=by)
+
+
+def _table(caption: str, numbers: _Numbers, metrics: Sequence[str], *, folded: bool = False) -> Table:
     rows = []
-    for label in labels:
+    for label in _standing(numbers, metrics):
         mine = [numbers.get(metric, {}).get(label) for metric in metrics]
         dagger = "" if all(cell.comparable for cell in mine if cell) else " †"
         rows.append([label + dagger, max(cell.n for cell in mine if cell), *(_cell(cell) if cell else None for cell in mine)])
@@ -128,16 +146,17 @@ def _cell(number: _Number) -> Cell:
 
 def _bars(part: str, metric: str, cells: Mapping[str, _Number], colours: Colours) -> Figure:
     drawn = []
-    for label, cell in colours.ordered(cells).items():
+    for label in _standing({metric: cells}, [metric]):
+        cell = cells[label]
         said = f"{cell.mean:.4f}" + ("" if cell.sd is None else f" ± {cell.sd:.4f}")
         drawn.append(Bar(label, [(max(cell.mean, 0.0), colours.of(label))], said, cell.sd))
     described = "; ".join(f"{bar.name}: {bar.value}" for bar in drawn)
-    numbers = _table(f"{PARTS[part].capitalize()} {metric}", {metric: cells}, [metric], colours, folded=True)
+    numbers = _table(f"{PARTS[part].capitalize()} {metric}", {metric: cells}, [metric], folded=True)
     return bars(drawn, title=f"{PARTS[part].capitalize()} {metric}", description=f"{described}.", x=metric, numbers=numbers)
 
 
-def _tests(tests: Sequence[Tested]) -> list[Block]:
-    """A table a metric; the first is open."""
+def _tests(tests: Sequence[Tested], *, standing: Sequence[str]) -> list[Block]:
+    """A table a metric; the first is open; rows as they stand above."""
     if not tests:
         return []
     told = (
@@ -145,9 +164,9 @@ def _tests(tests: Sequence[Tested]) -> list[Block]:
         f"two-sided and corrected for all tests of the table (Holm). Intervals: users drawn again {RESAMPLES} times within each split."
     )
     by_metric: dict[str, list[Tested]] = {}
-    for test in tests:
+    for test in sorted(tests, key=lambda test: standing.index(test.label)):
         by_metric.setdefault(test.metric, []).append(test)
-    return [Words(told), *(_tested(same, folded=n > 0) for n, same in enumerate(by_metric.values()))]
+    return [Words(told), *(_tested(by_metric[metric], folded=n > 0) for n, metric in enumerate(dict.fromkeys(test.metric for test in tests)))]
 
 
 def _tested(same: Sequence[Tested], *, folded: bool) -> Table:
@@ -156,7 +175,10 @@ def _tested(same: Sequence[Tested], *, folded: bool) -> Table:
         interval = None if test.low is None or test.high is None else Cell(f"{test.low:+.4f} to {test.high:+.4f}")
         p_values = [_p(value) for value in (test.t_holm, test.wilcoxon_holm, test.splits_t_holm)]
         rows.append([test.label, Cell(f"{test.difference:+.4f}"), interval, test.n_users, *p_values, test.n_splits])
-    columns = ["configuration", "difference", "95 % interval", "users", "p (t)", "p (Wilcoxon)", "p (t, splits)", "splits"]
+    columns = ["configuration", "difference", "95 % interval", "users", "p (t)", "p (Wilcoxon)", OVER_SPLITS, "splits"]
+    if all(test.splits_t is None for test in same):  # which is so of one split
+        at = columns.index(OVER_SPLITS)
+        rows, columns = [[*row[:at], *row[at + 1 :]] for row in rows], [*columns[:at], *columns[at + 1 :]]
     return table(f"{same[0].metric}: against {same[0].against}", columns, rows, folded=folded)
 
 

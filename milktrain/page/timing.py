@@ -22,7 +22,8 @@ def _blocks(same: Sequence[Found], colours: Colours) -> list[Block]:
     rows, drawn = [], []
     for label, runs in colours.ordered(by_label(same)).items():
         each, epochs, whole = (_spread(runs, name) for name in ("seconds_per_epoch", "epochs", "seconds"))
-        rows.append([label, len(runs), _cell(each, 2), _cell(epochs, 0), _cell(whole, 1)])
+        learned = epochs if epochs and epochs[0] > 0 else None  # models that learn nothing have no epochs
+        rows.append([label, len(runs), _cell(each if learned else None, 2), _cell(learned, 0), _cell(whole, 1)])
         if each and each[0] > 0:
             drawn.append(Bar(label, [(each[0], colours.of(label))], f"{each[0]:.2f} s", each[1]))
     columns = ["configuration", "runs", "seconds an epoch", "epochs", "seconds in all"]
