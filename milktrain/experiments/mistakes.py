@@ -40,6 +40,7 @@ def of(found: Sound) -> Iterator[str]:
     yield from _of_metrics(found, plan)
     if plan.published is not None and plan.published not in published.names():
         yield f"published: {plan.published!r} is none of {', '.join(published.names())}"
+    yield from _of_picture(found, plan)
     yield from _of_datasets(plan)
     yield from _of_rows(found, plan)
 
@@ -78,6 +79,15 @@ def _of_metrics(found: Sound, plan: Plan) -> Iterator[str]:
             yield f"metrics: {metric} is none of {', '.join(measured)}, each with @K"
     if not found.lacks("metrics"):
         yield from (f"picture: {metric} is not among the plan's metrics" for metric in plan.picture.metrics if metric not in plan.metrics)
+
+
+def _of_picture(found: Sound, plan: Plan) -> Iterator[str]:
+    """Kinds that would draw nothing."""
+    if plan.picture.kind == "loss" and plan.loss is None and not found.lacks("loss"):
+        yield "picture: kind 'loss' draws what is lost between two settings: write loss = { before = ..., after = ... }"
+    varied = [value for row in plan.row for values in row.vary.values() for value in values]
+    if plan.picture.kind == "lines" and not found.lacks("row") and not any(isinstance(value, int | float) for value in varied):
+        yield "picture: kind 'lines' draws numbers that rows vary, and no row varies any"
 
 
 def _of_datasets(plan: Plan) -> Iterator[str]:

@@ -106,7 +106,9 @@ def _model(row: Mapping[str, Any]) -> str:
 def _budget(tables: dict[str, Any], trials: int) -> None:
     """Give all searches of a plan a budget; without one, nothing is searched."""
     if trials == 0:
-        tables.pop("search", None)
+        if tables.pop("search", None):
+            told = [sentence.removesuffix(".") for sentence in tables.get("note", "").split(". ") if "search" not in sentence]
+            tables["note"] = ". ".join((*(sentence for sentence in told if sentence), "No settings were searched."))
         for row in tables["row"]:
             row["search"] = False
         return

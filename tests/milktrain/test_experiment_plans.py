@@ -160,7 +160,9 @@ def test_a_shipped_plan_is_cut_down_to_models_settings_seeds_and_budget():
         3,
     )
     assert cut.changes == {"max_epochs": 2}
-    assert all(line.search is None for line in plan.lines(shipped.load("table2", models=["milk"], trials=0)))
+    without = shipped.load("table2", models=["milk"], trials=0)
+    assert all(line.search is None for line in plan.lines(without))
+    assert without.note == "The floors are not in the publication. No settings were searched."
     with pytest.raises(UnknownName, match="no setting of table2 named 'ftft'"):
         shipped.load("table2", settings=["ftft"])
     with pytest.raises(UnknownName, match="no model of table3 named 'duif'"):

@@ -158,6 +158,26 @@ def test_a_scenario_that_could_not_name_a_split_is_told():
     assert told.startswith("scenarios.a+b: small letters, digits, '_', '-' and '.' can name a scenario")
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"picture": {"kind": "loss"}, "loss": None}, "write loss = { before"),
+        ({"picture": {"kind": "lines"}}, "no row varies any"),
+        ({"picture": {"kind": "lines"}, "row": [{"name": "a", "vary": {"environments": ["cyclic", "fixed"]}}]}, "no row varies any"),
+    ],
+)
+def test_a_picture_that_would_show_nothing_is_told(change, words):
+    tables = {name: value for name, value in (PLAN | change).items() if value is not None}
+    (told,) = _told(tables)
+    assert words in told
+
+
+def test_the_plan_in_the_documentation_is_sound():
+    text = (Path(__file__).parents[2] / "docs" / "experiments.md").read_text(encoding="utf-8")
+    planned = reading.parse(text.partition("```toml\n")[2].partition("```")[0], told="docs")
+    assert [row.name for row in planned.row] == ["MILK", "MILK, standardised", "DUIF", "alpha"]
+
+
 def test_stores_and_datasets_are_told_with_the_plan(tmp_path):
     def beside(named):
         return cells.wrong_beside(named, stores=[Path("nowhere.duckdb")], datasets=["Bbay"])
