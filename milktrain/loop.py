@@ -122,8 +122,8 @@ def fit(
         with reporter.progress(label, total=config.max_epochs - done, unit="epochs") as progress:
             while not _is_over(training.position, config):
                 _begin_epoch(training, model)
-                batches = _batches(model, train, sampler, config=config, generator=generators.triples)
-                _one_epoch(training, batches, config=config, around=around, progress=progress)
+                # Without a name: an epoch's order and negatives are gone when validation is looked at and states are written.
+                _one_epoch(training, _batches(model, train, sampler, config=config, generator=generators.triples), config, around, progress)
                 _close_epoch(training, model, validation=validation, config=config, around=around)
                 _tell(progress, training.position, config)
     except TrainingDiverged:
@@ -195,7 +195,7 @@ def _at_once(model: TrainableModule, batch: Batch, generator: np.random.Generato
     yield model.losses(batch, generator=generator)
 
 
-def _one_epoch(training: Training, batches: Batches, *, config: TrainConfig, around: Surroundings, progress: Progress) -> None:
+def _one_epoch(training: Training, batches: Batches, config: TrainConfig, around: Surroundings, progress: Progress) -> None:
     position, device = training.position, around.device
     started = time.perf_counter() - position.seconds
     noted_at = time.monotonic()

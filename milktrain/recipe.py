@@ -167,7 +167,9 @@ def _fit(
     scorer: nn.Module, data: Bundle, *, config: TrainConfig, generators: Generators, reporter: Reporter, around: Surroundings, memory: int
 ) -> Fit:
     # A user who has every candidate can have no negative: such interactions are counted in the manifest.
-    usable = data.pairs[Part.TRAIN][_has_negative(data, config)]
+    has_negative = _has_negative(data, config)
+    train = data.pairs[Part.TRAIN]
+    usable = train if bool(has_negative.all()) else train[has_negative]  # not there twice
     sampler = sampling.negatives(usable, candidates=negative_candidates(data, config), n_items=data.n_items)
     validation = Validation(data.pairs[Part.VAL], data.new_items, memory)
     return fit(

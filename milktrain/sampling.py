@@ -39,35 +39,18 @@ class Negatives:
     marks: Tensor
     n_items: int
 
-    def sample(self, users: Tensor, *, generator: torch.Generator) -> Tensor:
-        """One item for each user that the user has not in training.
+    def sample(self, users: Tensor, *, part: int, generator: torch.Generator, each: int = 1) -> Iterator[Tensor]:
+        """Items for each user that the user has not in training, in memory for one part of the users at a time.
+
+        All are drawn in the call, and those that the users have in training are drawn again until they have none; what is kept is these
+        few. The rest is drawn a second time, from where the generator stood, when a part is asked for. So the numbers, and where the
+        generator is left, do not depend on the parts, nor on whether they are asked for.
 
         Args:
             users: (n,) int64; each must have at least one candidate left, see `can_have_negative`.
-            generator: source of randomness.
-
-        Returns:
-            (n,) int64 item ids.
-        """
-        drawn = self._draw(len(users), generator)
-        open_rows = self._seen_rows(users, drawn)
-        while len(open_rows):
-            again = self._draw(len(open_rows), generator)
-            drawn[open_rows] = again
-            open_rows = open_rows[self._seen_rows(users[open_rows], again)]
-        return drawn
-
-    def sample_in_parts(self, users: Tensor, *, each: int, part: int, generator: torch.Generator) -> Iterator[Tensor]:
-        """What `sample` draws for so many of each user one after the other, number for number, in memory for one part at a time.
-
-        All is drawn once to see what the users have in training, which is drawn again and kept, and leaves the generator where `sample`
-        does; the rest is drawn a second time from where the generator stood, when a part is asked for.
-
-        Args:
-            users: (n,) int64, as `sample`.
-            each: items of each.
             part: users of a part.
             generator: source of randomness.
+            each: items of each user, one after the other.
 
         Returns:
             (part * each,) int64 item ids, of one part after the other; the last may be shorter.
@@ -122,7 +105,9 @@ def negatives(train: Tensor, *, candidates: Tensor, n_items: int) -> Negatives:
     """
     if not len(train) or not len(candidates):
         raise BadValue(f"Training needs interactions (there are {len(train)}) and candidate negatives (there are {len(candidates)}).")
-    seen = (train[:, 0] * n_items + train[:, 1]).sort().values
+    seen = (train[:, 0] * n_items).add_(train[:, 1])
+    if not bool((seen[1:] > seen[:-1]).all()):  # as a store gives them they are; a sort takes four times their memory
+        seen = seen.sort().values
     marks = torch.zeros(1 << (MARKS_EACH * len(seen) - 1).bit_length(), dtype=torch.bool)
     for keys in torch.split(seen, ROWS_PER_CHUNK):
         marks.index_fill_(0, _places(keys, len(marks)), True)
@@ -146,14 +131,14 @@ def epoch(train: Tensor, sampler: Negatives, *, batch_size: int, generator: torc
 
     Args:
         train: (n, 2) int64 user, item.
-        sampler: draws the negatives, for the whole epoch at once.
+        sampler: draws the negatives: what the generator gives is that of the whole epoch at once.
         batch_size: triples a batch; the last may be smaller.
         generator: source of randomness for order and negatives.
     """
     shuffled = train.index_select(0, torch.randperm(len(train), generator=generator))
     users, positives = shuffled.unbind(1)
-    drawn = sampler.sample(users, generator=generator)
-    for rows in zip(*(torch.split(column, batch_size) for column in (users, positives, drawn)), strict=True):
+    drawn = sampler.sample(users, part=batch_size, generator=generator)
+    for rows in zip(torch.split(users, batch_size), torch.split(positives, batch_size), drawn, strict=True):
         yield Batch(*rows)
 
 

@@ -4,13 +4,15 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import planted
 import pytest
 import tiny_transformer
 import torch
 from torch import nn
 
+from milkprep import splits
 from milkprep.encoder import EncoderOptions
-from schemas.contracts import Modality
+from schemas.contracts import Modality, Setting
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
@@ -26,6 +28,18 @@ def test_the_epoch_benchmark_measures_both_ways():
 
     found = epoch.measure(epoch.Size(300, 200, 2_000, (16, 8)), rounds=1)
     assert found["times_faster"] == pytest.approx(found["plain"] / found["milktrain"])
+
+
+@pytest.mark.usefixtures("_on_path")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="peaks are read from /proc")
+def test_the_benchmark_of_memory_goes_through_a_whole_training(tmp_path):
+    import train_memory
+
+    path = planted.fill(tmp_path / "planted.duckdb")
+    splits.build(path, setting=Setting.FTMT, seed=0)
+    found = train_memory.measure(path, split="ftmt-0", steps=1, users=7)
+    assert {"bundle.read", "loop._one_epoch", "Unfinished.save", "groups.frame"} < set(found)
+    assert found["all"] == max(found.values()) > 0
 
 
 @pytest.mark.usefixtures("_on_path")

@@ -128,7 +128,7 @@ class Heater(nn.Module):
         """Every interaction once; those of a step have their negatives one after the other: 5 of the first, 5 of the second."""
         pairs, sampler = self._to_draw_from()
         shuffled = pairs[torch.randperm(len(pairs), generator=generator)]
-        drawn = sampler.sample_in_parts(shuffled[:, 0], each=self.negatives_each, part=batch_size, generator=generator)
+        drawn = sampler.sample(shuffled[:, 0], each=self.negatives_each, part=batch_size, generator=generator)
         parts = zip(torch.split(shuffled, batch_size), drawn, strict=True)
         return Batches(-(-len(pairs) // batch_size), (Batch(part[:, 0], part[:, 1], negatives) for part, negatives in parts))
 

@@ -22,10 +22,20 @@ def test_a_negative_is_a_candidate_that_the_user_does_not_have(seed, n):
     train = train[sampling.can_have_negative(train, candidates=candidates, n_items=12)]
     if not len(train):
         return
-    drawn = sampling.negatives(train, candidates=candidates, n_items=12).sample(train[:, 0], generator=generator)
+    drawn = sampling.negatives(train, candidates=candidates, n_items=12).sample(train[:, 0], part=n, generator=generator)
+    (drawn,) = drawn
     have = set(map(tuple, train.tolist()))
     assert set(drawn.tolist()) <= set(candidates.tolist())
     assert not have & set(zip(train[:, 0].tolist(), drawn.tolist(), strict=True))
+
+
+def _plainly(users, train, *, generator):
+    """All at once, and again for those that the user has, until there are none."""
+    have = set(map(tuple, train.tolist()))
+    drawn = torch.randint(30, (len(users),), generator=generator)
+    while wrong := [row for row, pair in enumerate(zip(users.tolist(), drawn.tolist(), strict=True)) if pair in have]:
+        drawn[wrong] = torch.randint(30, (len(wrong),), generator=generator)
+    return drawn
 
 
 @pytest.mark.parametrize(("each", "part", "rows"), [(5, 7, 1 << 20), (5, 7, 64), (1, 1000, 33), (3, 1, 2)])
@@ -35,8 +45,8 @@ def test_what_is_drawn_in_parts_is_what_is_drawn_at_once_number_for_number(monke
     sampler = sampling.negatives(train, candidates=torch.arange(30), n_items=30)
     users = train[torch.randperm(len(train), generator=_generator(1)), 0]
     one, other = _generator(5), _generator(5)
-    whole = sampler.sample(users.repeat_interleave(each), generator=one)
-    parts = sampler.sample_in_parts(users, each=each, part=part, generator=other)
+    whole = _plainly(users.repeat_interleave(each), train, generator=one)
+    parts = sampler.sample(users, each=each, part=part, generator=other)
     assert torch.equal(one.get_state(), other.get_state())  # before any part is asked for
     torch.rand(3, generator=other)  # what is drawn in between is no matter
     found = list(parts)
@@ -47,7 +57,7 @@ def test_what_is_drawn_in_parts_is_what_is_drawn_at_once_number_for_number(monke
 def test_negatives_are_uniform_over_what_is_left():
     train = torch.tensor([[0, 0], [0, 1]])
     sampler = sampling.negatives(train, candidates=torch.arange(6), n_items=6)
-    drawn = sampler.sample(torch.zeros(40_000, dtype=torch.int64), generator=_generator())
+    drawn = torch.cat(list(sampler.sample(torch.zeros(40_000, dtype=torch.int64), part=999, generator=_generator())))
     counts = torch.bincount(drawn, minlength=6)
     assert counts[:2].tolist() == [0, 0]
     assert (counts[2:] / 40_000 - 0.25).abs().max() < 0.01  # 4.6 standard deviations
