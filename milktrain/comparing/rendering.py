@@ -22,6 +22,8 @@ LATEX = {
     "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': "''",
     "±": r"$\pm$", "†": r"$\dagger$", "…": r"\dots{}",
 }  # fmt: skip
+#: Shrinks what is wider than a line, and nothing else.
+SHRUNK = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 #: What Markdown takes for marks, or for HTML.
 MARKDOWN = re.compile(r"([\\`*_\[\]<>|~$&])")
 
@@ -45,13 +47,14 @@ def markdown(comparison: Comparison, *, extra: Extra | None = None, order: Seque
 
 
 def latex(comparison: Comparison, *, extra: Extra | None = None, order: Sequence[str] = ()) -> str:
-    """Environments `table` that need the package booktabs: means, and tests where there are any."""
+    """Environments `table` that need the packages booktabs and graphicx: means, and tests where there are any."""
     laid = layout.lay_out(comparison, extra=extra, order=order)
     body = [_tex_row(label, marks) for label, marks in laid.rows]
     if laid.extra:
         body += [r"\midrule", *(_tex_row(label, marks) for label, marks in laid.extra)]
     said = layout.caption(comparison, marks="the best is bold, the second underlined")
-    lines = ["% needs \\usepackage{booktabs}", *_tex_table("l" + "c" * len(laid.columns), [*_tex_heads(laid), r"\midrule", *body], said)]
+    needs = r"% needs \usepackage{booktabs} and \usepackage{graphicx}"
+    lines = [needs, *_tex_table("l" + "c" * len(laid.columns), [*_tex_heads(laid), r"\midrule", *body], said)]
     if comparison.tests:
         rows = [" & ".join(["", *map(_tex, layout.HEADINGS)]) + r" \\"]
         for tests in layout.differences(comparison, order=order):
@@ -131,6 +134,6 @@ def _tex_heads(laid: Layout) -> list[str]:
 
 def _tex_table(alignment: str, body: Sequence[str], said: Sequence[str]) -> list[str]:
     return [
-        r"\begin{table}", r"\centering", r"\caption{" + " ".join(map(_tex, said)) + "}", rf"\begin{{tabular}}{{{alignment}}}", r"\toprule",
-        *body, r"\bottomrule", r"\end{tabular}", r"\end{table}",
+        r"\begin{table}", r"\centering", r"\caption{" + " ".join(map(_tex, said)) + "}", SHRUNK, rf"\begin{{tabular}}{{{alignment}}}", r"\toprule",
+        *body, r"\bottomrule", r"\end{tabular}}", r"\end{table}",
     ]  # fmt: skip

@@ -2,6 +2,8 @@
 
 import io
 import re
+import shutil
+import subprocess
 
 import numpy as np
 import polars as pl
@@ -88,6 +90,18 @@ def check_latex(text):
         assert all(row.endswith(r"\\") for row in rows)
         spans = [sum(int(n) - 1 for n in re.findall(r"\\multicolumn\{(\d+)\}", row)) for row in rows]
         assert {len(re.findall(r"(?<!\\)&", row)) + 1 + span for row, span in zip(rows, spans, strict=True)} == {len(alignment)}
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_latex_becomes_a_page_on_which_nothing_is_wider_than_a_line(three, tmp_path):
+    tables = rendering.latex(compare(three)), rendering.latex(hostile(tmp_path / "hostile"))
+    head = r"\documentclass{article}\usepackage{booktabs}\usepackage{graphicx}\begin{document}"
+    (tmp_path / "page.tex").write_text("\n".join([head, *tables, r"\end{document}"]))
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "page.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert (tmp_path / "page.pdf").read_bytes().startswith(b"%PDF")
+    assert "Overfull" not in done.stdout
 
 
 def test_labels_that_would_be_commands_of_latex_are_text(tmp_path):
