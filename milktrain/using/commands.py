@@ -10,6 +10,7 @@ from milktrain.commands import PROFILES, SHOWN, AsJson, RunsFolder
 from milktrain.profiles import Profile
 from milktrain.using.among import Among
 from schemas.reporting import Console
+from schemas.wording import counted
 
 if TYPE_CHECKING:
     import polars as pl
@@ -140,7 +141,9 @@ def similar(
         console.emit(_as_object(found))
         return
     _show(console, found.items, title=f"items near {found.item}{f' ({found.title})' if found.title else ''} by {found.run}")
-    console.say(f"{found.item} is placed by its {', '.join(found.used)}; {found.n_candidates} items were compared, by cosine in the run's space.")
+    console.say(
+        f"{found.item} is placed by its {', '.join(found.used)}; {counted(found.n_candidates, 'item was', many='items were')} compared, by cosine in the run's space."
+    )
     _say_ties(console, found.n_tied, n_ranked=found.n_candidates, scores=found.items["cosine"].to_list(), what="cosine")
     _say_without(console, found.n_without)
 
@@ -173,11 +176,15 @@ def _remarks(found: "Judgement") -> list[str]:
     lines = [f"Ranked: {found.protocol['candidates']}. Masked: {found.protocol['masked']}."]
     for part, out in found.left_out.items():
         if out.n_trained_on:
-            lines.append(f"{part}: {out.n_trained_on} items with {out.n_interactions} interactions left out: the run was trained on them.")
+            lines.append(
+                f"{part}: {counted(out.n_trained_on, 'item')} with {counted(out.n_interactions, 'interaction')} left out: the run was trained on them."
+            )
         if part not in found.parts:
             lines.append(f"{part}: not judged, no item of it is new to the run.")
         elif out.n_chosen_by and part == "test":
-            lines.append(f"{part}: {out.n_chosen_by} items were the run's validation items, which decided when its training stopped.")
+            lines.append(
+                f"{part}: {counted(out.n_chosen_by, 'item was', many='items were')} among the run's validation items, which decided when its training stopped."
+            )
     if found.reproduced is not None:
         lines.append("These are the numbers that the run recorded, to the bit." if found.reproduced else DIFFERENT)
     return lines
@@ -204,7 +211,7 @@ def _tell_list(console: Console, found: "Recommendations", *, as_json: bool) -> 
         return
     _show(console, found.items, title=f"{found.among} items for {found.user} by {found.run}")
     masked = f", {found.n_masked} that the user had in training are masked" if found.among is Among.ALL else ""
-    console.say(f"{found.n_candidates} items were ranked{masked}.")
+    console.say(f"{counted(found.n_candidates, 'item was', many='items were')} ranked{masked}.")
     wider = f", or ask with --among {Among.ALL}" if found.among is Among.NEW else ""
     instead = f"Name a run of a model that knows content, as milk{wider}." if found.n_training else ""
     _say_ties(console, found.n_tied, n_ranked=found.n_candidates, scores=found.items["score"].to_list(), instead=instead)
@@ -244,7 +251,8 @@ def _say_ties(console: Console, n_tied: int, *, n_ranked: int, scores: list[floa
 
 def _say_without(console: Console, n: int) -> None:
     if n:
-        console.say(f"{n} items have no modality that the run uses: nothing is known of them, so they are left out.")
+        what = "it, so it is left out." if n == 1 else "them, so they are left out."
+        console.say(f"{counted(n, 'item has', many='items have')} no modality that the run uses: nothing is known of {what}")
 
 
 def _say_unknown_user(console: Console, user: str, n_training: int) -> None:

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 import cli
 from milkprep import splits
 from milktrain import config, recipe
-from milktrain.using import recommending, ties, trained
+from milktrain.using import commands, recommending, ties, trained
 from milktrain.using.among import Among
 from schemas.contracts import Part, Setting
 from schemas.reporting import Silent
@@ -48,6 +48,19 @@ def test_new_items_by_popularity_are_said_to_be_in_no_order_and_what_to_do_inste
     assert f"All {n} items have the same score: the run cannot tell one from another, so this order is chance." in said
     assert "Name a run of a model that knows content, as milk, or ask with --among all." in said
     assert json.loads(_ask(popular, "--json").stdout)["n_tied"] == n
+
+
+def test_one_item_is_an_item():
+    class Heard(list):
+        say = list.append
+
+    heard = Heard()
+    for n in (0, 1, 2):
+        commands._say_without(heard, n)
+    assert heard == [
+        "1 item has no modality that the run uses: nothing is known of it, so it is left out.",
+        "2 items have no modality that the run uses: nothing is known of them, so they are left out.",
+    ]
 
 
 def test_where_the_last_score_is_shared_it_is_said_how_long_a_list_has_them_all(popular):
