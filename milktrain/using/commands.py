@@ -141,9 +141,8 @@ def similar(
         console.emit(_as_object(found))
         return
     _show(console, found.items, title=f"items near {found.item}{f' ({found.title})' if found.title else ''} by {found.run}")
-    console.say(
-        f"{found.item} is placed by its {', '.join(found.used)}; {counted(found.n_candidates, 'item was', many='items were')} compared, by cosine in the run's space."
-    )
+    compared = counted(found.n_candidates, "item was", many="items were")
+    console.say(f"{found.item} is placed by its {', '.join(found.used)}; {compared} compared, by cosine in the run's space.")
     _say_ties(console, found.n_tied, n_ranked=found.n_candidates, scores=found.items["cosine"].to_list(), what="cosine")
     _say_without(console, found.n_without)
 
@@ -176,15 +175,13 @@ def _remarks(found: "Judgement") -> list[str]:
     lines = [f"Ranked: {found.protocol['candidates']}. Masked: {found.protocol['masked']}."]
     for part, out in found.left_out.items():
         if out.n_trained_on:
-            lines.append(
-                f"{part}: {counted(out.n_trained_on, 'item')} with {counted(out.n_interactions, 'interaction')} left out: the run was trained on them."
-            )
+            what = f"{counted(out.n_trained_on, 'item')} with {counted(out.n_interactions, 'interaction')}"
+            lines.append(f"{part}: {what} left out: the run was trained on them.")
         if part not in found.parts:
             lines.append(f"{part}: not judged, no item of it is new to the run.")
         elif out.n_chosen_by and part == "test":
-            lines.append(
-                f"{part}: {counted(out.n_chosen_by, 'item was', many='items were')} among the run's validation items, which decided when its training stopped."
-            )
+            what = counted(out.n_chosen_by, "item was", many="items were")
+            lines.append(f"{part}: {what} among the run's validation items, which decided when its training stopped.")
     if found.reproduced is not None:
         lines.append("These are the numbers that the run recorded, to the bit." if found.reproduced else DIFFERENT)
     return lines
