@@ -98,7 +98,10 @@ def load(preset: str = "default", *, model: str = MILK, file: Path | None = None
     idle = sorted(set(mine) & model_settings.idle(model, mine))
     only = {name: f" with {other} {value}" for name, (other, value) in model_settings.idle_with(model).items()}
     wrong = [f"{name}: {model} has no use for it{only.get(name, '')}" for name in idle]
-    whole = tomllib.loads(text) | {"preset": preset} | model_settings.usual(model) | {name: mine[name] for name in mine if name not in idle}
+    if "of_model" in mine:  # where settings lie that a model alone knows; people say them by their own names
+        wrong.append("of_model: there is no such setting")
+    used = {name: mine[name] for name in mine if name not in idle and name != "of_model"}
+    whole = tomllib.loads(text) | {"preset": preset} | model_settings.usual(model) | used
     _refuse(wrong + problems(whole, model=model), model)
     return checked(whole, model=model)
 

@@ -74,7 +74,7 @@ def carry_out(
         with reporter.progress("experiment", total=len(cells) + n_trials(experiment), unit="runs") as progress:
             broken = splits.make(experiment, build_split, note=progress.note)
             for cell in cells:
-                carried.done[cell.key] = _one(carried, cell, broken=broken, reporter=_Within(progress, cell))
+                carried.done[cell.key] = _one(carried, cell, broken=broken, reporter=_Within(progress, cell, of_several=len(experiment.sources) > 1))
                 progress.advance()
                 carried.write()
                 if after_each:
@@ -146,14 +146,15 @@ def _chosen(carried: Carried, cell: Cell, reporter: "_Within") -> dict[str, obje
 class _Within:
     """Tells of what is under way within the one bar: trials advance it, epochs are remarks."""
 
-    def __init__(self, progress: Progress, cell: Cell) -> None:
+    def __init__(self, progress: Progress, cell: Cell, *, of_several: bool) -> None:
         self._progress, self._cell = progress, cell
+        self._of = f" of {cell.source.store.name}" if of_several else ""
 
     @contextmanager
     def progress(self, label: str, *, total: int | None, unit: str) -> Iterator[Progress]:  # noqa: ARG002 - the one bar has a label and a total
         """A task under the bar."""
         cell = self._cell
-        named = f"{cell.line.name}, {cell.setting}, search" if unit == "trials" else f"{cell.line.name} on {cell.split} of {cell.source.store.name}"
+        named = f"{cell.line.name}, {cell.setting}, search" if unit == "trials" else f"{cell.line.name} on {cell.split}{self._of}"
         yield _Remarks(self._progress, named, counts=unit == "trials")
 
 

@@ -37,21 +37,23 @@ def settings_of(plan: Plan, line: Line, *, dataset: str | None, seed: int, found
     return config.load(line.row.preset or plan.preset, model=model, changes=changes)
 
 
-def wrong_with(given: Mapping[str, object], *, model: str, preset: str) -> dict[str, str]:
+def wrong_with(given: Mapping[str, object], *, model: str, preset: str, beside: Mapping[str, object] | None = None) -> dict[str, str]:
     """What is wrong with settings that a plan gives a model, by their names; nothing where they can be used.
 
     Args:
         given: by name.
         model: that is known.
         preset: that is known.
+        beside: settings that it has as well; with some of them others have no use.
     """
-    base, idle = flat(config.load(preset, model=model)), model_settings.idle(model)
+    base, only = flat(config.load(preset, model=model)), model_settings.idle_with(model)
+    idle = model_settings.idle(model, {**(beside or {}), **given})
     found: dict[str, str] = {}
     for name, value in given.items():
         if name in SAID:
             found[name] = f"{name} is said by the plan's {SAID[name]}, not by set"
         elif name in idle:
-            found[name] = f"{name}: {model} has no use for it"
+            found[name] = f"{name}: {model} has no use for it" + (" with {} {}".format(*only[name]) if name in only else "")
         elif name == "of_model":
             found[name] = f"{name}: there is no such setting"
         elif name == "imputation" and value in model_settings.OWN_STANDINS and model != model_settings.MILK:

@@ -138,15 +138,17 @@ def _of_row(found: Sound, plan: Plan, row: Row, place: int) -> Iterator[Problem]
     if unknown := list(_unknown(model, plugins.names(model_settings.MODELS), what="model")):
         yield from ((OWN, words) for words in unknown)
         return
-    idle, preset = model_settings.idle(model), _a_preset(row.preset or plan.preset)
+    preset = _a_preset(row.preset or plan.preset)
     for line in lines_of(plan, row):
-        own = chosen.wrong_with(line.changes, model=model, preset=preset)
+        given = {**plan.changes, **line.changes}
+        idle = model_settings.idle(model, given)
+        own = chosen.wrong_with(line.changes, model=model, preset=preset, beside=given)
         yield from ((OWN, words) for words in own.values())
         inherited = {name: value for name, value in plan.changes.items() if name not in line.changes or name in own}
-        of_all = chosen.wrong_with(inherited, model=model, preset=preset)
+        of_all = chosen.wrong_with(inherited, model=model, preset=preset, beside=given)
         yield from (("set", f"{name}{IDLE}" if name in idle else words) for name, words in of_all.items())
         wrong = own | of_all
-        sound = {name: value for name, value in {**plan.changes, **line.changes}.items() if name not in wrong}
+        sound = {name: value for name, value in given.items() if name not in wrong}
         base = config.checked(flat(config.load(preset, model=model)) | sound, model=model)
         sure = "cutoffs" not in wrong and not _lacks_cutoffs(found, place)
         yield from _of_search(line, base=base, sure="stop_metric" not in wrong and sure)

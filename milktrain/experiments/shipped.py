@@ -72,7 +72,7 @@ def _among(given: Sequence[str], known: Sequence[str], *, what: str) -> None:
 
 def _lay_over(tables: dict[str, Any], changes: Mapping[str, Any], *, name: str) -> None:
     """Settings for all rows of a plan; what datasets have instead makes way for what a user says."""
-    if problems := [problem for setting, value in changes.items() if (problem := _unfit(tables, setting, value))]:
+    if problems := [problem for setting in changes if (problem := _unfit(tables, setting, changes))]:
         raise BadValue(f"{name} cannot be done with these settings: {'; '.join(problems)}. {reading.MORE}")
     tables["set"] = tables.get("set", {}) | dict(changes)
     for by_model in tables.get("datasets", {}).values():
@@ -81,19 +81,23 @@ def _lay_over(tables: dict[str, Any], changes: Mapping[str, Any], *, name: str) 
                 settings.pop(setting, None)
 
 
-def _unfit(tables: dict[str, Any], setting: str, value: object) -> str:
+def _unfit(tables: dict[str, Any], setting: str, changes: Mapping[str, Any]) -> str:
     """Why a setting is not for all rows that do not set it themselves; empty where it is."""
     preset = tables.get("preset", Plan.model_fields["preset"].default)
     rows = [row for row in tables["row"] if setting not in row.get("set", {}) and list(row.get("vary", {})) != [setting]]
     if not rows:
         return f"--set {setting}: every row sets it itself"
-    wrong = {row["name"]: chosen.wrong_with({setting: value}, model=_model(row), preset=row.get("preset", preset)).get(setting, "") for row in rows}
+    wrong = {}
+    for row in rows:
+        beside = {**tables.get("set", {}), **changes, **row.get("set", {})}
+        found = chosen.wrong_with({setting: changes[setting]}, model=_model(row), preset=row.get("preset", preset), beside=beside)
+        wrong[row["name"]] = found.get(setting, "")
     refused = {row: words for row, words in wrong.items() if words}
     if not refused:
         return ""
     fit = list(dict.fromkeys(_model(row) for row in rows if row["name"] not in refused))
     if not fit:
-        words = [wrong[row["name"]] for row in rows if setting not in model_settings.idle(_model(row))]
+        words = [wrong[row["name"]] for row in rows if setting not in model_settings.idle(_model(row), changes)]
         return f"--set {words[0]}" if words else f"--set {setting}: no row has a use for it"
     left = f"leave them out with `--models {','.join(fit)}`, or write a plan of your own that sets it in its rows"
     return f"--set {setting} is not for {', '.join(refused)}: {left}"

@@ -87,3 +87,8 @@ def test_problems_with_a_models_own_settings_are_told_with_the_others():
 def test_a_models_own_settings_are_none_of_another_model():
     with pytest.raises(BadValue, match="temperature: there is no such setting"):
         config.load(model="duif", changes={"temperature": "1"})
+
+
+def test_the_place_of_the_settings_of_a_model_is_no_setting_itself():
+    with pytest.raises(BadValue, match=r"of_model: there is no such setting; beta: "):
+        config.load(changes={"of_model": "3", "beta": "-1"})

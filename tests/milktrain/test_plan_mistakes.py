@@ -143,6 +143,14 @@ def test_a_wrong_setting_of_a_row_that_varies_others_is_told_once_and_a_wrong_va
     ]
 
 
+def test_a_setting_without_use_beside_another_is_told_where_it_is_written():
+    row = {"name": "CCFCRec", "model": "ccfcrec", "set": {"ranked": "users"}, "search": False}
+    (told,) = _told(PLAN | {"row": [*PLAN["row"], row | {"set": row["set"] | {"negatives": "train"}}]})
+    assert told == "row 'CCFCRec': negatives: ccfcrec has no use for it with ranked users"
+    (told,) = _told(PLAN | {"set": {"negatives": "train"}, "row": [*PLAN["row"], row]})
+    assert told == "set: negatives: no use for it in CCFCRec, write it in the other rows"
+
+
 def test_a_search_that_looks_at_what_is_not_measured_is_told_before_anything_is_trained():
     (told,) = _told(PLAN | {"set": {"cutoffs": [20]}, "metrics": ["recall@20"]})
     assert told == "search: it looks at ndcg@10, and the cut-offs are 20: set stop_metric or cutoffs (in MILK)"
