@@ -12,7 +12,10 @@ from torch import nn
 
 from milkprep import splits
 from milkprep.encoder import EncoderOptions
-from schemas.contracts import Modality, Setting
+from milktrain import config, recipe
+from milktrain.using.trained import open_run
+from schemas.contracts import Modality, Part, Setting
+from schemas.reporting import Silent
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
@@ -148,3 +151,22 @@ def test_the_benchmark_of_models_sets_each_beside_milk():
     assert set(found) == {"milk", "duif", "gorec", "gar"}
     assert found["milk"]["times_milk"] == 1
     assert found["duif"]["times_milk"] == pytest.approx(found["duif"]["seconds"] / found["milk"]["seconds"])
+
+
+@pytest.mark.usefixtures("_on_path")
+def test_one_list_for_everybody_is_that_of_the_mean_user_and_no_list_is_better_than_the_best(tmp_path):
+    import one_order
+
+    path = planted.fill(tmp_path / "planted.duckdb")
+    splits.build(path, setting=Setting.FTMT, seed=0)
+    found = {}
+    for model in ("content-popularity", "content-knn"):
+        run = recipe.train(path, split="ftmt-0", config=config.load(model=model), runs_folder=tmp_path / "runs", reporter=Silent(), model=model)
+        trained = open_run(run.folder, store=path)
+        found[model] = one_order.measure(trained.ready(trained.data()), Part.TEST)
+        assert found[model]["own"] == pytest.approx(run.manifest["metrics"]["test"]["recall@20"])
+        assert found[model]["best_for_all"] >= found[model]["mean_user"]
+    assert found["content-popularity"]["mean_user"] == found["content-popularity"]["own"]  # it has one list
+    assert found["content-knn"]["mean_user"] < found["content-knn"]["own"]  # tastes are planted
+    pairs = torch.tensor([[0, 2], [1, 2], [1, 4], [2, 4], [3, 4]])
+    assert one_order.wanted_most(pairs, n_items=6).ranker(torch.tensor([4, 5, 2]))(torch.tensor([9, 9])).tolist() == [[3, 0, 2]] * 2
