@@ -8,6 +8,7 @@ come as polars frames. This is the only module that imports duckdb.
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
@@ -62,11 +63,9 @@ class Store:
         self.path = Path(path)
         self.mode = mode
         # Only the text ':memory:' means memory; a path is always a file, whatever DuckDB would read into its name.
-        self._file = None if path == ":memory:" else self.path
-        self._connection = _connect(self._file, mode=mode, wait_s=wait_s)
+        self._file = None if path == ":memory:" else OpenFiles.known_as(self.path)
+        self._connection = _connect(self.path if self._file else None, mode=mode, wait_s=wait_s)
         self._is_open = True
-        if self._file:
-            _OPEN.add(self._file)
         try:
             if mode == "read":
                 migrating.refuse_other_version(self)
@@ -222,14 +221,9 @@ class Store:
 
 def _connect(path: Path | None, *, mode: Mode, wait_s: float) -> duckdb.DuckDBPyConnection:
     deadline = time.monotonic() + wait_s
-    target = str(path.absolute()) if path else ":memory:"
-    if path and path not in _OPEN:
-        check_store_file(path, may_be_absent=mode == "write")
     while True:
-        if path and path not in _OPEN:
-            torn_blocks.mend(path)
         try:
-            return duckdb.connect(target, read_only=mode == "read", config=dict(SETTINGS))
+            return _opened(path, mode=mode)
         except duckdb.IOException as error:
             if "Could not set lock" not in str(error):
                 raise StoreError(f"{path} cannot be opened: {str(error).rstrip('.!')}. Name another file with --store.") from error
@@ -240,6 +234,20 @@ def _connect(path: Path | None, *, mode: Mode, wait_s: float) -> duckdb.DuckDBPy
             time.sleep(LOCK_POLL_S)
         except duckdb.Error as error:
             raise StoreError(f"{path} cannot be opened: {error}") from error
+
+
+def _opened(path: Path | None, *, mode: Mode) -> duckdb.DuckDBPyConnection:
+    connect = partial(duckdb.connect, read_only=mode == "read", config=dict(SETTINGS))
+    if path is None:
+        return connect(":memory:")
+    # One thread at a time: of a file that another is opening, it is not known yet that this process has it open.
+    with _OPEN.one_at_a_time:
+        if path not in _OPEN:
+            check_store_file(path, may_be_absent=mode == "write")
+            torn_blocks.mend(path)
+        connection = connect(str(path.absolute()))
+        _OPEN.add(path)
+        return connection
 
 
 def _holder(error: duckdb.IOException) -> str:

@@ -4,6 +4,7 @@ It also knows which files this process has open: whoever opens one of them a sec
 of the system's lock when he closes it, and other processes may write.
 """
 
+import os
 import threading
 from collections import Counter
 from pathlib import Path
@@ -39,22 +40,31 @@ def check_store_file(path: Path, *, may_be_absent: bool) -> None:
 
 
 class OpenFiles:
-    """Which files this process has open, and how often."""
+    """Which files this process has open, and how often.
+
+    Whoever opens one holds `one_at_a_time` from looking here until it is added.
+    """
 
     def __init__(self) -> None:
         """None yet."""
+        self.one_at_a_time = threading.Lock()
         self._lock, self._times = threading.Lock(), Counter[Path]()
 
     def __contains__(self, path: Path) -> bool:
         """Whether it is open."""
-        return self._times[path.resolve()] > 0
+        return self._times[self.known_as(path)] > 0
 
     def add(self, path: Path) -> None:
         """It is opened."""
         with self._lock:
-            self._times[path.resolve()] += 1
+            self._times[self.known_as(path)] += 1
 
     def remove(self, path: Path) -> None:
         """It is closed, as often as it was opened."""
         with self._lock:
-            self._times[path.resolve()] -= 1
+            self._times[self.known_as(path)] -= 1
+
+    @staticmethod
+    def known_as(path: Path) -> Path:
+        """What a file is called whatever links lead to it, and from whichever folder."""
+        return Path(os.path.realpath(path))  # which has an answer for links in a circle, where Path.resolve has none

@@ -5,8 +5,11 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
+import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -167,6 +170,44 @@ def test_a_store_that_this_process_has_open_keeps_its_lock_when_it_is_opened_aga
     assert "is held by another process" in refused.stderr
     assert subprocess.run([sys.executable, "-c", other, str(path)], cwd=ROOT, check=False).returncode == 0
     assert users(path) == 1
+
+
+def test_a_store_that_another_thread_is_about_to_have_open_is_not_touched(path, monkeypatch):
+    killed(path)
+    connect, n_mending, under_way = duckdb.connect, [], threading.Event()
+
+    def slow(*given, **settings):
+        under_way.set()
+        time.sleep(0.3)  # as long as the log is written into the file, by blocks that are written over in place
+        connection = connect(*given, **settings)
+        under_way.clear()
+        return connection
+
+    monkeypatch.setattr(duckdb, "connect", slow)
+    monkeypatch.setattr(torn_blocks, "mend", lambda path: n_mending.append(under_way.is_set()))
+    first = threading.Thread(target=lambda: users(path))
+    first.start()
+    assert under_way.wait(30)
+    assert users(path) == 50
+    first.join()
+    assert n_mending
+    assert not any(n_mending)
+
+
+def test_a_store_is_closed_from_another_folder_than_it_was_opened_from(path, monkeypatch):
+    monkeypatch.chdir(path.parent)
+    with Store("s.duckdb", mode="read"):
+        monkeypatch.chdir("/")
+    path.write_text("no store at all")
+    with pytest.raises(StoreError, match="another kind of file"):
+        Store(path, mode="read")
+
+
+def test_links_in_a_circle_are_no_store(tmp_path):
+    path = tmp_path / "circle.duckdb"
+    path.symlink_to(path)
+    with pytest.raises(StoreError, match="There is no store"):
+        Store(path, mode="read")
 
 
 def test_all_blocks_of_metadata_of_a_healthy_store_have_the_checksum_that_duckdb_gave_them(path):
