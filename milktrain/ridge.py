@@ -37,7 +37,7 @@ def fit(inputs: Rows, targets: Rows, rows: Tensor, *, before: Tensor, after: Ten
         rows: (n,) int64, what is fitted on; at least one.
         before: (d,) float64, mean of x over them.
         after: (e,) float64, mean of y.
-        strength: of the penalty, times the mean variance of a column: one strength serves inputs of any scale.
+        strength: of the penalty, times the mean variance of a column: one strength serves inputs of any scale; above 0.
     """
     gram = torch.zeros(len(before), len(before), dtype=torch.float64)
     cross = torch.zeros(len(before), len(after), dtype=torch.float64)

@@ -5,8 +5,10 @@ import pytest
 import torch
 from sklearn.linear_model import Ridge
 
+from milktrain import config
 from milktrain.models.content_popularity import ContentPopularity
 from milktrain.recommender import Content
+from schemas.errors import BadValue
 
 WIDTHS, N_TRAIN, N_ITEMS = (3, 4), 60, 80
 NEW = torch.arange(N_TRAIN, N_ITEMS)
@@ -62,3 +64,8 @@ def test_a_training_item_that_nobody_interacted_with_teaches_nothing():
     before = ContentPopularity(content, _interactions(counts), strength=0.1).ranker(NEW)(torch.tensor([0]))
     content.features[0][7] = 1000.0
     assert torch.equal(ContentPopularity(content, _interactions(counts), strength=0.1).ranker(NEW)(torch.tensor([0])), before)
+
+
+def test_no_penalty_at_all_is_refused():
+    with pytest.raises(BadValue, match="strength: Input should be greater than 0"):
+        config.load(model="content-popularity", changes={"strength": "0"})
