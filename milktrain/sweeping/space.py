@@ -148,6 +148,7 @@ def read(tables: Mapping[str, object], *, told: str, base: TrainConfig, model: s
     problems: list[str] = []
     found = [dimension for name, table in tables.items() if (dimension := _dimension(name, table, base, problems, model=model))]
     problems += _conditions(found, named=set(tables))
+    problems += _without_use(found, base=base, model=model)
     if not tables:
         problems.append("it names no setting")
     if problems:
@@ -219,4 +220,19 @@ def _conditions(found: list[Dimension], *, named: set[str]) -> list[str]:
                 wrong.append(f"{each.name}: only_with names {other}, which {known}")
             elif not allowed or not set(allowed) <= set(free[other].choices):
                 wrong.append(f"{each.name}: only_with names values of {other} that are not among its choices")
+    return wrong
+
+
+def _without_use(found: list[Dimension], *, base: TrainConfig, model: str) -> list[str]:
+    """Settings that would be varied where the model has no use for them: no run could be made with what is found so."""
+    varied, without = {each.name: each for each in found}, model_settings.idle_with(model)
+    wrong = []
+    for each in found:
+        if each.name not in without:
+            continue
+        other, value = without[each.name]
+        if other not in varied and config.value(base, other) == value:
+            wrong.append(f"{each.name}: {model} has no use for it with {other} {value}")
+        elif other in varied and varied[other].holds(value) and value in each.only_with.get(other, (value,)):
+            wrong.append(f"{each.name}: {model} has no use for it with {other} {value}; add only_with without {value}")
     return wrong

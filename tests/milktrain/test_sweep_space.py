@@ -101,3 +101,30 @@ def test_the_space_of_the_page_can_be_searched(tmp_path):
     page = (Path(__file__).parents[2] / "docs" / "sweeps.md").read_text()
     found = _load(tmp_path, re.search(r"^```toml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)[1])
     assert [each.name for each in found.dimensions] == ["learning_rate", "dim", "imputation", "neighbours"]
+
+
+NEGATIVES = '[negatives]\nchoices = ["all", "train"]'
+RANKED = '[ranked]\nchoices = ["users", "items"]'
+
+
+@pytest.mark.parametrize(
+    ("ranked", "text"),
+    [
+        ("users", NEGATIVES),
+        ("items", f"{NEGATIVES}\n{RANKED}"),
+        ("items", f'{NEGATIVES}\nonly_with = {{ ranked = ["users", "items"] }}\n{RANKED}'),
+    ],
+)
+def test_what_a_model_has_no_use_for_beside_another_setting_is_not_varied_there(tmp_path, ranked, text):
+    file = tmp_path / "space.toml"
+    file.write_text(text)
+    with pytest.raises(BadValue, match="negatives: ccfcrec has no use for it with ranked users"):
+        space.load(file, base=config.load(model="ccfcrec", changes={"ranked": ranked}), model="ccfcrec")
+
+
+@pytest.mark.parametrize(("ranked", "text"), [("items", NEGATIVES), ("users", f'{NEGATIVES}\nonly_with = {{ ranked = ["items"] }}\n{RANKED}')])
+def test_it_is_varied_where_it_is_of_use(tmp_path, ranked, text):
+    file = tmp_path / "space.toml"
+    file.write_text(text)
+    found = space.load(file, base=config.load(model="ccfcrec", changes={"ranked": ranked}), model="ccfcrec")
+    assert "negatives" in [each.name for each in found.dimensions]
