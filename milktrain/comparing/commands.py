@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 METRICS = ("recall@20", "ndcg@20")
-ROWS = "Rows of each table in a terminal, the best first; 0 for all. 40 of means and 10 of tests if not given."
+ROWS = "Rows of each table in a terminal, the best first (of an experiment in its order); 0 for all. 40 of means and 10 of tests if not given."
 
 
 class Format(StrEnum):

@@ -62,7 +62,7 @@ def show(comparison: Comparison, *, extra: Extra | None = None, order: Sequence[
         longest = max((frame.height for _, frame in tables), default=0)
         cut += [(title, frame.head(at_most or longest)) for title, frame in tables]
         if at_most and longest > at_most:
-            notes.append(f"The best {at_most} rows of {what} are shown, of up to {longest}: --rows 0 shows all.")
+            notes.append(f"The {'first' if order else 'best'} {at_most} rows of {what} are shown, of up to {longest}: --rows 0 shows all.")
     said = {name for _, frame in cut for name in frame[""]} | {short[test.against] for test in comparison.tests}
     names = [(name, label) for label, name in short.items() if name != label and name in said]
     legend = pl.DataFrame({"": [name for name, _ in names], "label": [label for _, label in names]})

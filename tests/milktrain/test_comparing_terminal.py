@@ -110,3 +110,13 @@ def test_few_rows_are_told_by_their_names_and_need_no_advice(tmp_path):
     shown = terminal.show(found)
     assert [title for title, _ in shown.tables] == ["a FTMT", "a FTMT Recall@20, against b, on 1 split"]
     assert "low" not in shown.tables[1][1].columns
+
+
+def test_rows_in_an_order_that_was_asked_for_are_not_called_the_best(tmp_path):
+    found = comparison.compare(
+        [labelled(label, _write(tmp_path, 0.1 * at, model=label)) for at, label in enumerate("abcd")], metrics=[METRIC], resamples=0
+    )
+    shown = terminal.show(found, order=["a", "b", "c", "d"], most=2)
+    assert shown.tables[0][1][""].to_list() == ["a", "b"]
+    assert "The first 2 rows of means are shown, of up to 4: --rows 0 shows all." in shown.notes
+    assert "The best 2 rows of means are shown, of up to 4: --rows 0 shows all." in terminal.show(found, most=2).notes
