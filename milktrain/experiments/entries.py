@@ -134,6 +134,8 @@ def _leave_out(tables: dict[str, Any], found: Mapping[Place, _Wrong]) -> None:
     """Take entries out, the last of a list first, and put stand-ins where something must be."""
     for place in sorted(found, key=lambda each: (len(each), [key if isinstance(key, int) else -1 for key in each]), reverse=True):
         *above, name = place
+        if above and above[0] not in tables:
+            continue  # it went as a whole: neither end of `loss` was there
         table: Any = tables
         for key in above:
             table = table[key]

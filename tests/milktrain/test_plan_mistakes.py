@@ -207,3 +207,16 @@ def test_what_is_wrong_beside_a_sound_plan_is_an_error_of_its_own(stores, datase
             PLAN, told="plan.toml", beside=lambda named: cells.wrong_beside(named, stores=[Path(each) for each in stores], datasets=datasets)
         )
     assert "plan.toml" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("loss", "words"),
+    [
+        ({}, "loss.before: it is missing; loss.after: it is missing"),
+        ({"befor": "ftft", "aftr": "ftmt"}, "loss.befor: a plan has no such entry; loss.aftr: a plan has no such entry"),
+        ({"before": 1, "after": 2}, r"loss.before: write a text \(got 1\); loss.after: write a text \(got 2\)"),
+    ],
+)
+def test_a_loss_of_which_nothing_is_right_is_told(loss, words):
+    with pytest.raises(BadValue, match=words):
+        reading.checked(PLAN | {"loss": loss}, told="plan.toml")
