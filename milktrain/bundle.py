@@ -88,6 +88,11 @@ class Bundle:
         return warm(self.is_train, self.pairs[Part.TRAIN]).nonzero().squeeze(1)
 
     @property
+    def has_cold_items(self) -> bool:
+        """Whether there are training items that nobody interacted with."""
+        return len(self.warm_items) < len(self.items[Part.TRAIN])
+
+    @property
     def new_items(self) -> Tensor:
         """Validation and test items together, ascending: the candidates of the authors' code."""
         return torch.cat([self.items[Part.VAL], self.items[Part.TEST]]).sort().values

@@ -38,8 +38,9 @@ def identity(data: Bundle, *, model: str, config: TrainConfig, device: str = "cp
         for each, contents in zip(data.feature_sets, data.contents, strict=True)
     }
     judged_by = protocol.words(profile)
-    elsewhere = [] if device == "cpu" else [device]
-    whole = fingerprint.of_value([model, settings, data.split.fingerprint, sets, judged_by, __version__, *elsewhere])
+    # What most runs do not have is named where it is there, so that their names stay what they were.
+    apart = [*([] if device == "cpu" else [device]), *(["cold training items are as new ones"] if data.has_cold_items else [])]
+    whole = fingerprint.of_value([model, settings, data.split.fingerprint, sets, judged_by, __version__, *apart])
     return {
         "run_id": f"{data.split.name}-{model}-{config.preset}-{whole[:8]}",
         "fingerprint": whole,

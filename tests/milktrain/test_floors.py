@@ -23,7 +23,7 @@ SETS = [
     SimpleNamespace(modality=each, identity=SimpleNamespace(encoder="planted", weights="none"), fingerprint=f"of {each.value}") for each in Modality
 ]
 SPLIT = SimpleNamespace(name="ftmt-0", setting=Setting.FTMT, seed=0, fingerprint="of ftmt-0")
-DATA = SimpleNamespace(feature_sets=SETS[:2], contents=["a", "b"], modalities=[each.modality for each in SETS[:2]], split=SPLIT)
+DATA = SimpleNamespace(feature_sets=SETS[:2], contents=["a", "b"], modalities=[each.modality for each in SETS[:2]], split=SPLIT, has_cold_items=False)
 #: Common settings, all other than any preset has them.
 MOVED = {
     "dim": "3", "alpha": "0.7", "lam": "7", "reg": "0.3", "negatives": "all", "batch_size": "9", "learning_rate": "0.5", "optimizer": "sparse_adam",
@@ -52,6 +52,13 @@ def _id(model, preset="default", **changes):
 def test_names_of_runs_are_those_of_before(monkeypatch, model, preset, changes, run_id):
     monkeypatch.setattr(manifest, "__version__", "0.1.0")  # which is part of the fingerprint
     assert _id(model, preset, **changes) == run_id
+
+
+def test_runs_with_training_items_that_nobody_has_are_not_taken_for_those_of_before():
+    settings = config.load()
+    cold = SimpleNamespace(**vars(DATA) | {"has_cold_items": True})
+    one, other = (manifest.identity(data, model="milk", config=settings)["fingerprint"] for data in (cold, DATA))
+    assert one != other
 
 
 @pytest.mark.parametrize("model", sorted(FLOORS))
