@@ -22,7 +22,7 @@ from milktrain.recommender import Content, Ranker, Task
 class Settings(ModelSettings):
     """What content popularity alone knows."""
 
-    strength: Annotated[float, Field(ge=1e-9, allow_inf_nan=False)] = Field(
+    strength: Annotated[float, Field(ge=1e-6, allow_inf_nan=False)] = Field(
         default=0.1, description="of the penalty on the regression's weights, times the mean variance of a column of content"
     )
 
