@@ -64,12 +64,12 @@ class RichConsole:
         from rich.table import Table
         from rich.text import Text
 
-        self.data.print(Text(title, style="italic"))  # as wide as the terminal, where a table's own title is as wide as the table
         table = Table(box=box.SIMPLE_HEAD)
         for name, dtype in frame.schema.items():
             table.add_column(name, justify="right" if dtype.is_numeric() else "left", overflow="fold")
         for row in answers.rows(frame):
             table.add_row(*(_cell(value, of=name) for name, value in zip(frame.columns, row, strict=True)))
+        self.data.print(Text(title, style="italic"))  # as wide as the terminal, where a table's own title is as wide as the table
         self.data.print(table)
 
     def emit(self, value: object) -> None:

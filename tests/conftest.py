@@ -3,9 +3,14 @@
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from schemas.store import Store
+
+# A machine that is busy with other things is no mistake of what is tested.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 # Two test processes on two cores: torch must not start a thread a core in each. Read when torch is first imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
