@@ -43,4 +43,5 @@ def in_words(n_tied: int, *, n_ranked: int, scores: list[float], what: str, inst
         return [f"{said} {instead}".rstrip()]
     n_in = sum(score == scores[-1] for score in scores)
     longer = len(scores) + n_tied - n_in
-    return [f"{n_tied} items share the last {what} of the list, and which {n_in} of them are listed is chance: -k {longer} lists them all."]
+    which = f"which {n_in} of them {'is' if n_in == 1 else 'are'} listed"
+    return [f"{n_tied} items share the last {what} of the list, and {which} is chance: -k {longer} lists them all."]
