@@ -80,6 +80,7 @@ def test_killed_at_random_moments_it_ends_as_if_it_had_been_left_alone(server, r
     while n_killed < KILLS:
         n_killed += runs.kill_at(killed, after_s=generator.uniform(0, longest / 2))
         if not query(killed, "SELECT 1 FROM assets WHERE status = 'not_fetched' LIMIT 1"):  # nothing is left to be killed at: begin anew
+            assert runs.finish(killed) == ["done", "0", "0"]  # one killed after its last write leaves files that it was fetching into
             assert contents(killed) == contents(alone)
             leave(killed, server)
     assert violations(killed) == {}
