@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from milktrain import config, listing, optimizers, sampling
 from milktrain.loop import Generators, run_epoch
-from milktrain.model_settings import MODELS
+from milktrain.model_settings import FLOORS, MODELS
 from milktrain.recommender import Batch, Collaborative, Content, EpochWise, OwnBatches, Task
 from schemas import plugins
 
@@ -75,7 +75,7 @@ class Timed:
 
 def learning(names: list[str]) -> list[str]:
     """Those that learn by epochs; milk first."""
-    learn = [name for name in names if name not in ("popularity", "random-order", "content-knn", "content-popularity")]
+    learn = [name for name in names if name not in FLOORS]
     return sorted(learn, key=lambda name: (name != "milk", name))
 
 

@@ -103,7 +103,7 @@ def load(preset: str = "default", *, model: str = MILK, file: Path | None = None
     used = {name: mine[name] for name in mine if name not in idle and name != "of_model"}
     whole = tomllib.loads(text) | {"preset": preset} | model_settings.usual(model) | used
     _refuse(wrong + problems(whole, model=model), model)
-    return checked(whole, model=model)
+    return _built(whole, model)
 
 
 def checked(settings: Mapping[str, object], *, model: str = MILK) -> TrainConfig:
@@ -113,6 +113,10 @@ def checked(settings: Mapping[str, object], *, model: str = MILK) -> TrainConfig
         BadValue: listing every setting that is unknown, absent or out of range.
     """
     _refuse(problems(settings, model=model), model)
+    return _built(settings, model)
+
+
+def _built(settings: Mapping[str, object], model: str) -> TrainConfig:
     return TrainConfig(**_fitted(_own_apart(settings, model)))
 
 

@@ -24,14 +24,16 @@ logger = logging.getLogger(__name__)
 
 #: Bytes before the first block: the file's own header, and two that take turns.
 HEADER, N_HEADERS = 4096, 3
-#: iteration, first of the catalogue's metadata, first of the free list, number of blocks, bytes of a block.
-LAYOUT = struct.Struct("<QQQQQ")
+#: Of a header behind its checksum: iteration, (first of the catalogue's metadata,) first of the free list, number of blocks, bytes of a block.
+LAYOUT = struct.Struct("<Q8xQQQ")
 CHECKSUM = struct.Struct("<Q")
 PARTS = 64
-NOWHERE = 2**64 - 1
+WORD_MASK = 2**64 - 1
 BLOCK_MASK = 2**56 - 1
-#: Sizes that DuckDB takes for a block.
-SMALLEST, LARGEST = 2**14, 2**18
+#: Bytes that DuckDB takes for a block.
+SIZES = frozenset(2**power for power in range(14, 19))
+#: So many that bytes of a file can still be counted.
+MOST_BLOCKS = 2**40
 MULTIPLIER, START = 0xBF58476D1CE4E5B9, 5381
 
 
@@ -40,7 +42,6 @@ class _Header:
     """Which blocks are in use, by the header that counts."""
 
     iteration: int
-    catalogue: int
     free_list: int
     n_blocks: int
     block_bytes: int
@@ -94,7 +95,7 @@ def _mend(handle: int, path: Path) -> int:
     try:
         header = _current(handle)
         blocks = list(dict.fromkeys(_metadata_blocks(handle, header)))
-    except (_Unexpected, struct.error):
+    except _Unexpected:
         return 0
     n_torn = 0
     for block in blocks:
@@ -116,7 +117,7 @@ def _current(handle: int) -> _Header:
         content = os.pread(handle, HEADER, number * HEADER)
         if len(content) == HEADER and _checksum(content[CHECKSUM.size :]) == CHECKSUM.unpack_from(content)[0]:
             found.append(_Header(*LAYOUT.unpack_from(content, CHECKSUM.size)))
-    sound = [each for each in found if SMALLEST <= each.block_bytes <= LARGEST]
+    sound = [each for each in found if each.block_bytes in SIZES]
     if not sound:
         raise _Unexpected
     return max(sound, key=lambda each: each.iteration)
@@ -132,7 +133,7 @@ def _metadata_blocks(handle: int, header: _Header) -> Iterator[int]:
     for _ in range(stream.count()):
         block = int.from_bytes(stream.take(8), "little")
         stream.take(8)  # which of its parts are free
-        if block >= header.n_blocks:
+        if block >= min(header.n_blocks, MOST_BLOCKS):
             raise _Unexpected
         yield block
 
@@ -142,7 +143,7 @@ class _Stream:
 
     def __init__(self, handle: int, header: _Header, first: int) -> None:
         self._handle, self._header, self._next, self._left = handle, header, first, b""
-        self._n_parts = 0
+        self._seen = set[int]()
 
     def count(self) -> int:
         """A number of entries, which cannot be more than there are blocks."""
@@ -160,9 +161,10 @@ class _Stream:
 
     def _part(self) -> bytes:
         header, block, part = self._header, self._next & BLOCK_MASK, self._next >> 56
-        self._n_parts += 1
-        if self._next == NOWHERE or block >= header.n_blocks or part >= PARTS or self._n_parts > PARTS * header.n_blocks:
+        # A block of a number that no file is long enough for has no content either; a part that leads back to itself would never end.
+        if self._next in self._seen or block >= min(header.n_blocks, MOST_BLOCKS) or part >= PARTS:
             raise _Unexpected
+        self._seen.add(self._next)
         content = os.pread(self._handle, header.part_bytes, header.at(block) + CHECKSUM.size + part * header.part_bytes)
         if len(content) < header.part_bytes:
             raise _Unexpected
@@ -174,5 +176,5 @@ def _checksum(content: bytes) -> int:
     """Of a header or block, as DuckDB has it; its length is a multiple of 8."""
     found = START
     for word in memoryview(content).cast("Q"):
-        found ^= word * MULTIPLIER & NOWHERE
+        found ^= word * MULTIPLIER & WORD_MASK
     return found

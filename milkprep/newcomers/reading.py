@@ -20,12 +20,13 @@ from schemas.new_items import Refused
 from schemas.reporting import Reporter
 from schemas.store import Store
 
+EXAMPLE = '{"item": "a1", "title": "Red scarf", "image": "pictures/a1.jpg"}'
 #: What a file of new items is, for whoever has none.
 WHAT_IT_IS = (
     "a file with a line for each new item (.jsonl, .csv, .tsv or .parquet), its key in a column `item`, and whatever there is of `title`, "
-    '`description`, `image`, `audio`, `video`: {"item": "a1", "title": "Red scarf", "image": "pictures/a1.jpg"}.'
+    f"`description`, `image`, `audio`, `video`: {EXAMPLE}."
 )
-ADVICE = 'Name it `item`: a line is e.g. {"item": "a1", "title": "Red scarf", "image": "pictures/a1.jpg"}.'
+ADVICE = f"Name it `item`: a line is e.g. {EXAMPLE}."
 
 
 @dataclass(frozen=True, slots=True)

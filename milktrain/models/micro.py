@@ -142,8 +142,9 @@ class Micro(nn.Module):
         """A slow exponential decay."""
         return float(DECAY ** ((epoch - 1) / DECAY_EPOCHS))
 
+    @torch.no_grad()
     def ranker(self, items: Tensor) -> Ranker:
-        """Inner products with users after propagation."""
+        """Inner products with users after propagation; nothing is learned by them, or two of them could not share it."""
         walked = self._shared_walk()
         z = self._places(items, walked.items)
         return lambda some: walked.users[some] @ z.T
@@ -168,7 +169,7 @@ class Micro(nn.Module):
         """One propagation for all rankers of the same weights, for as long as any of them is there: each would have all users to itself."""
         there = self._last_walk() if self._last_walk else None
         if there is None or not there.is_of(self.users.weight, self.items.weight):
-            there = _Walk(self.users.weight.detach().clone(), self.items.weight.detach().clone(), *self._walked())
+            there = _Walk(self.users.weight.clone(), self.items.weight.clone(), *self._walked())
             self._last_walk = weakref.ref(there)
         return there
 
@@ -238,12 +239,10 @@ class _Walk:
 
     def __init__(self, of_users: Tensor, of_items: Tensor, users: Tensor, items: Tensor) -> None:
         self._of_users, self._of_items, self.users, self.items = of_users, of_items, users, items
-        self._with_gradient = torch.is_grad_enabled()
 
     def is_of(self, users: Tensor, items: Tensor) -> bool:
-        """Whether it is of these vectors, and made where gradients are wanted as they are now."""
-        same = torch.equal(self._of_users, users) and torch.equal(self._of_items, items)
-        return same and self._with_gradient == torch.is_grad_enabled()
+        """Whether it is of these vectors."""
+        return torch.equal(self._of_users, users) and torch.equal(self._of_items, items)
 
 
 class _Kept(nn.Module):

@@ -7,11 +7,12 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from small_catalogue import violations, write_catalogue
 
@@ -233,20 +234,42 @@ def kept(tmp_path_factory):
     """A store whose process was killed, and a copy of it."""
     path = write_catalogue(tmp_path_factory.mktemp("headers") / "s.duckdb", [("a", None)] * 5)
     killed(path)
-    return path, shutil.copy(path, path.with_name("kept"))
+    return path, Path(shutil.copy(path, path.with_name("kept")))
 
 
-@settings(deadline=None, max_examples=40)
-@given(at=st.integers(4096, FIRST - 1), content=st.binary(min_size=1, max_size=64))
-def test_whatever_stands_in_the_headers_nothing_but_checksums_is_written(kept, at, content):
+@settings(max_examples=60)
+@given(number=st.integers(1, 2), at=st.integers(8, 80), content=st.binary(min_size=1, max_size=48), is_sealed=st.booleans())
+@example(number=1, at=16, content=b"\xff" * 32, is_sealed=True)  # pointers, numbers and sizes that no file has
+@example(number=2, at=24, content=b"\0" * 8, is_sealed=True)  # a list that begins where something else is
+def test_whatever_stands_in_the_headers_nothing_but_checksums_is_written(kept, number, at, content, is_sealed):
     path, whole = kept
-    shutil.copy(whole, path)
-    with path.open("r+b") as stream:
-        stream.seek(at)
-        stream.write(content[: FIRST - at])
-    before = path.read_bytes()
+    before = bytearray(whole.read_bytes())
+    page = 4096 * number
+    before[page + at : page + at + len(content)] = content
+    if is_sealed:  # so that the header is taken for whole
+        before[page + 8 : page + 16] = (2**40).to_bytes(8, "little") if at > 16 else before[page + 8 : page + 16]
+        before[page : page + 8] = torn_blocks._checksum(bytes(before[page + 8 : page + 4096])).to_bytes(8, "little")
+    path.write_bytes(before)
     torn_blocks.mend(path)
     after = path.read_bytes()
     assert len(after) == len(before)
     differing = [n for n in range(len(before)) if before[n] != after[n]] if before != after else []
     assert all(n >= FIRST and (n - FIRST) % BLOCK < 8 for n in differing)
+
+
+def test_metadata_that_leads_back_to_itself_is_left_alone(kept):
+    path, whole = kept
+    path.write_bytes(whole.read_bytes())
+    handle = os.open(path, os.O_RDWR)
+    try:
+        header = replace(torn_blocks._current(handle), n_blocks=10**9)  # in which the list would have room
+        block, part = header.free_list & torn_blocks.BLOCK_MASK, header.free_list >> 56
+        ring = header.free_list.to_bytes(8, "little") + (10**6).to_bytes(8, "little")  # it is its own next; and how many entries follow
+        os.pwrite(handle, ring, header.at(block) + 8 + part * header.part_bytes)
+        with pytest.raises(torn_blocks._Unexpected):
+            list(torn_blocks._metadata_blocks(handle, header))
+    finally:
+        os.close(handle)
+    before = path.read_bytes()
+    assert torn_blocks.mend(path) == 0
+    assert path.read_bytes() == before
